@@ -1,8 +1,8 @@
 """What runs inside a worker. It imports as little as possible, so that a worker starts quickly.
 
-Entry points: `process` and `interpreter`, one for each backend; `serve` is what they share.
-`fork_server` prepares a fork server. `bundled` loads modules that the parent has read, and
-`inheritance` gives multiprocessing what the parent has.
+Entry points: `process` and `interpreter`, one for each backend; they share `serve`, which the
+backend for Ray calls itself. `fork_server` prepares a fork server. `bundled` loads modules that the
+parent has read, and `inheritance` gives multiprocessing what the parent has.
 
 The protocol: `execute` (execute_iterable) with `load` (of the user's callables) and `finalizers`;
 `stepwise` is the same in the parent's thread. `listener` receives commands while user code runs,

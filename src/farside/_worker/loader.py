@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-_SEEDED = ("cuda", "xpu")  # accelerators of PyTorch, which a process begins to use only if it must
+_SEEDED = ("cuda", "xpu")  # accelerators that PyTorch initializes when they are first used
 _SHOWN = 100  # how many indices of a batch an error names
 _DRAWN = 1 << 24  # how many random bytes are drawn at a time; before Python 3.14, below 1 << 28
 
 
 class Batches:
-    """What lasts from pass to pass: a data set, and how its batches are made.
+    """Makes the batches of a data set. It lasts from pass to pass.
 
     The arguments are those of `farside.torch.data_loader`; without a `size`, samples are not
-    batched. It has the attributes of the data set, for `RemoteIterable.call`: so none of its own
-    has a name that one of those may have.
+    batched. An object of this class also has the attributes of the data set, so that
+    `RemoteIterable.call` finds them. Its own begin with an underscore, so as not to hide those.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Batches:
         self._dataset, self._indexed = dataset, indexed
         self._size, self._shuffle, self._drop_last = size, shuffle, drop_last
         if collate_fn is None:
-            data = import_module("torch.utils.data")  # only who wants it needs PyTorch
+            data = import_module("torch.utils.data")  # PyTorch is needed only here
             collate_fn = data.default_convert if size is None else data.default_collate
         self._collate: Callable[[Any], Any] = collate_fn
         self._sampler, self._batch_sampler = sampler, batch_sampler
@@ -58,7 +58,7 @@ class Batches:
         self._copies = Copies()
         if _info().backend != "inline":
             when_imported("torch", _take_one_thread)  # the data set may import it later
-            # Hugging Face keeps it in memory that forked workers share, and adds to it.
+            # Hugging Face keeps the epoch in memory that forked workers share, and adds to it.
             epoch: Any = getattr(dataset, "__dict__", {}).get("_epoch")
             if "torch" in modules and getattr(epoch, "is_shared", bool)():
                 dataset._epoch = epoch.clone()  # noqa: SLF001
@@ -67,11 +67,11 @@ class Batches:
         return getattr(self._dataset, name)
 
     def __call__(self, shard: int) -> Iterable[Any]:
-        """Return the batch of that number, or the batches of a part where there is no index."""
+        """Return the batch of that number; the batches of a part if the data set has no index."""
         return self._one(shard) if self._indexed else self._part()
 
     def _one(self, number: int) -> Iterator[Any]:
-        info = _info()  # torch tells which worker it is, and not which batch: as in a DataLoader
+        info = _info()  # torch reports the worker and not the batch, as in a DataLoader
         task = info.index, info.count, info.shard_seed or 0, info.epoch
         if info.backend == "inline":
             exchange(None)
@@ -93,10 +93,10 @@ class Batches:
         add_dataset(self._dataset)
         if info.epoch != self._epoch:
             self._tell_epoch(info)
-        self._seed(info.shard_seed or 0)  # after that: what a data set draws there changes no batch
+        self._seed(info.shard_seed or 0)  # last: what `set_epoch` draws changes no batch
 
     def _tell_epoch(self, info: WorkerInfo) -> None:
-        """Call ``set_epoch`` of the data set; what that draws is the same in all workers."""
+        """Call ``set_epoch`` of the data set, which draws the same numbers in all workers."""
         set_epoch = getattr(self._dataset, "set_epoch", None)
         if callable(set_epoch):
             with seeded(f"{info.seed} {info.epoch}"):
@@ -104,21 +104,22 @@ class Batches:
         self._epoch = info.epoch
 
     def _seed_again(self, made: int) -> None:
-        """Seed for the next batch of a part, after so many."""
+        """Seed for the next batch of a part, after `made` batches."""
         self._seed(number_of(f"{_info().shard_seed} {made}"))
 
     def _seed(self, seed: int) -> None:
         """Seed the generators that transforms draw from, as a DataLoader does."""
         if _info().backend == "inline":
-            return  # they are the program's own
+            return  # the generators are the program's own
         seed_all(seed)
         torch = imported("torch")
         if torch is not None:
             self._seed_accelerators(torch, seed % 2**63)
 
     def _seed_accelerators(self, torch: Any, seed: int) -> None:
-        """Seed PyTorch's generators of accelerators: all at first, and then where one is in use."""
-        # For one that is not in use, PyTorch formats the stack: longer than many a batch takes.
+        """Seed PyTorch's generators of accelerators: the first time, and later if any is in use."""
+        # For those that are not in use, PyTorch formats the stack, which may take longer than a
+        # batch.
         used = [getattr(getattr(torch, name, None), "is_initialized", bool)() for name in _SEEDED]
         if not self._seeded or any(used) or torch.backends.mps.is_available():
             torch.manual_seed(seed)
@@ -133,7 +134,7 @@ class Batches:
             if several is not None:
                 return self._collate(several(indices))
             for index in indices:
-                samples.append(self._dataset[index])  # noqa: PERF401  an error needs their number
+                samples.append(self._dataset[index])  # noqa: PERF401  their number says which fails
             return self._collate(samples if self._size is not None else samples[0])
         except Exception as error:
             failed = [] if several is not None else indices[len(samples) :][:1]
@@ -187,7 +188,7 @@ def _take_one_thread() -> None:
 
 
 def _note(error: Any, indices: list[Any]) -> None:
-    """Say in an exception which samples it is about."""
+    """Add a note to an exception that says which samples it is about."""
     with suppress(Exception):  # user code; and before Python 3.11 there are no notes
         text = ", ".join(map(repr, indices[:_SHOWN])) + ", …" * (len(indices) > _SHOWN)
         error.add_note(f"at {'index' if len(indices) == 1 else 'indices'} {text} of the data set")
@@ -212,8 +213,9 @@ def number_of_batches(samples: int, size: int, *, drop_last: bool) -> int:
 def _shuffled(count: int, seed: str) -> Sequence[Any]:
     """Return the numbers below `count` in an order that the seed decides.
 
-    Each is behind a random number, and these are sorted. With NumPy that takes a tenth of the time
-    of `random.shuffle`. Without, the order is the same: no two are equal, so any way to sort does.
+    Each number gets random bits in front of its own, and the results are sorted. With NumPy, this
+    takes a tenth of the time of `random.shuffle`. Without NumPy, the order is the same: no two
+    results are equal, so it does not matter how they are sorted.
     """
     draw, size = random.Random(seed).randbytes, 8 * count  # noqa: S311
     drawn = b"".join([draw(min(_DRAWN, size - at)) for at in range(0, size, _DRAWN)])

@@ -1,13 +1,12 @@
-"""The loops that make the items of a pass: what a small item costs the worker.
+"""The loops that make the items of a pass. How fast they are decides what a small item costs.
 
-What they need is in local variables, and their branches make no calls but for items that are large
-or rare. So the same branches stand in both: a call for each item would cost a fifth of the rest.
-Each goes on until there is nothing left to do, something fails, or `Maker.look_up` says that it is
-enough.
+They keep what they need in local variables, and both contain the same branches: to share these,
+each item would need one more call, which costs a fifth of the rest. A loop goes on until nothing is
+left to do, something fails, or `Maker.look_up` returns 0.
 
-Where a loop begins again, Python looks for signals. If its last statement is an ``if``, or a
-``while`` has a condition, Python 3.12 to 3.14 jump back from outside of the ``try`` around it, and
-what a signal handler raises there would end the worker.
+Python looks for signals where a loop begins again. If the last statement of a loop is an ``if``, or
+a ``while`` has a condition, Python 3.12 to 3.14 jump back from outside of the ``try`` around the
+loop. What a signal handler raises there would end the worker.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
                 add(item)
             elif put(item):
                 last = made
-            # User code must not find its item still held while it makes the next.
+            # Nothing here may hold an item while user code makes the next one.
             item = nothing  # noqa: PLW2901  `del` would leave none to look into after a failure
             if watched[0] or made >= last:
                 maker.looking = True
@@ -71,9 +70,9 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
                 if last < 0:
                     return LEFT
                 watched, row, add_row = maker.watched, rows.kind, rows.add
-            made += 1  # at the end: see above
+            made += 1  # at the end of the loop: see the docstring of this module
     except LinkClosedError:
-        raise  # of farside's own: user code knows no link
+        raise  # from farside's own code: user code uses no link
     except BaseException as error:
         maker.made = made + maker.looking
         return maker.take_failure(error, item)
@@ -82,9 +81,9 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
 
 
 def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR0912  as above
-    """Call a function with the inputs that were given: each result is an item.
+    """Call a function with each input that was given. Each result is an item.
 
-    To take them from a generator would cost as much again as all that this loop does.
+    Taking the results from a generator would double the cost of this loop.
     """
     made, outbox, look_up = maker.made, maker.outbox, maker.look_up
     put, entries, copies, rows = outbox.put, outbox.entries, outbox.copies, outbox.rows
@@ -102,11 +101,11 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                 break
             load = None if mapper.plain else mapper.load
             for entry in inputs:
-                # First: who reads the number must not find the time of an earlier input.
+                # The time is first: a reader of the number must not find that of an earlier input.
                 if timed:
                     begun[1] = monotonic_ns()
                 begun[2] = made
-                # No variable has the input: it may be large.
+                # No variable keeps the input, which may be large.
                 item = function(entry) if load is None else function(load(entry))
                 kind = type(item)
                 if kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high):
@@ -133,14 +132,14 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
         raise
     except BaseException as error:
         maker.made = made + maker.looking
-        called = item is nothing and not maker.looking  # else its result was pickled, or all sent
+        called = item is nothing and not maker.looking  # else the result was pickled or sent
         return maker.take_failure(_named(error) if called else error, item)
     maker.made = made
     return maker.at_end()
 
 
 def _named(error: BaseException) -> BaseException:
-    """Return the error of a function: StopIteration would end a loop of the parent's."""
+    """Return the error of a function, but not StopIteration, which would end the parent's loop."""
     if not is_a(error, StopIteration):
         return error
     named = RuntimeError("function raised StopIteration").with_traceback(error.__traceback__)

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from .loops import Outcome
 
 _QUICK_SECONDS, _MANY = 2e-6, 100
-"""Where items take less than that, and so many were made since the last look, a parent that begins
-to wait is not looked for after each: that takes a sixth of the time of the smallest items. The
-frame is full soon, or the flusher sends it."""
+"""If items take less than `_QUICK_SECONDS` each, and `_MANY` or more were made since the last look,
+the loop no longer checks after each item whether the parent has begun to wait. The check would take
+a sixth of the time of the smallest items. The frame is full soon, or the flusher sends it."""
 
-_SLOW_SECONDS = 0.001  # a parent that waits is looked for again once items have taken so long
+_SLOW_SECONDS = 0.001  # if so long a time has passed since the last look, it checks that again
 
 
 class Maker:
@@ -48,8 +48,8 @@ class Maker:
         job: Job,
         describe: Callable[[Trouble], Failure],
     ) -> None:
-        self.tasks = Tasks()  # what it runs
-        # Items of the pass that were made, or count as made; and that did when it began.
+        self.tasks = Tasks()
+        # Items of the pass that were made or count as made; and that counted so when it began.
         self.made = self._before = 0
         self._link = link
         self._commands = commands
@@ -60,17 +60,17 @@ class Maker:
         self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
         self._pid = here.pid
-        self.looking = False  # what the parent wants: no item fails meanwhile
+        self.looking = False  # whether `look_up` runs: what is raised then is not about an item
         self.iterator: Any = None  # of the pass, if no function makes its items
         self.watched = link.attention  # [0] is not 0 when `look_up` is to be called after an item
-        self._last = 0, 0.0  # look: how many items were made by then, and the time
+        self._last = 0, 0.0  # of the last look: how many items were made, and the time
 
     def take(self, tasks: Tasks) -> None:
         self.tasks, tasks.begun, tasks.skips = tasks, self._link.begun, self._skips
         self._commands.tasks = tasks
 
     def end_if_forked(self, error: BaseException | None = None) -> None:
-        """End this process if it is a child of the worker: it must not speak for that."""
+        """End this process if it is a forked child: it must not send anything for the worker."""
         if here.pid != self._pid:
             from .forked import end_child  # only when it happens
 
@@ -79,7 +79,7 @@ class Maker:
     # A pass ---------------------------------------------------------------------------------
 
     def begin(self, plan: Any, epoch: int, seed: int, booked: tuple[int, int]) -> Trouble | None:
-        """Begin a pass, with so many items and bytes that count as made; tell what has failed."""
+        """Begin a pass, in which `booked` items and bytes count as made; return what has failed."""
         self.made = self._before = booked[0]
         self.watched, self._last = self._link.attention, (self.made, 0.0)
         self.outbox.begin(self._machine.epoch, *booked)
@@ -107,12 +107,12 @@ class Maker:
             self.iterator = self.tasks.go_on()
 
     def leave(self) -> None:
-        """Let go of what the pass has open: user code is told before the parent."""
+        """Close what the pass has open, before the parent learns that the pass is over."""
         self.tasks.leave(self.made - self._before)
         self.iterator = None
 
     def finish(self) -> bool:
-        """Take in that the pass has come to its end; see `Tasks.finish`."""
+        """Send the last items of the pass, and record that it is over; see `Tasks.finish`."""
         if self._commands.empty():
             self.outbox.flush(soon=True)  # the status that says so follows
         else:
@@ -124,7 +124,7 @@ class Maker:
         self.tasks = self._commands.tasks = Tasks()
 
     def take_tasks(self) -> bool:
-        """Take the next command, if it brings tasks; wait for it. Tell whether it does."""
+        """Wait for the next command, and take it if it brings tasks; tell whether it does."""
         return with_lock(self._commands.taking, self._take_tasks)
 
     def _take_tasks(self) -> bool:
@@ -137,11 +137,11 @@ class Maker:
         return True
 
     def is_left(self) -> bool:
-        """Tell whether a command waits that ends the pass; wait for it where it was sent.
+        """Tell whether a command ends the pass; if one was sent, wait until it has arrived.
 
-        A thread that often gives the GIL back for a moment keeps the listener from it, for as long
-        as 0.1 s. To wait for the command gives the listener its turn. (A forked child has none, and
-        would wait for ever.)
+        A thread that often releases the GIL for a moment keeps the listener from it, for as long as
+        0.1 s. Waiting for the command gives the listener its turn. (A forked child has no listener,
+        and would wait for ever.)
         """
         self.end_if_forked()
         while not self._commands.empty() or self._link.revoked(self._machine.epoch):
@@ -151,7 +151,7 @@ class Maker:
 
     # Items ----------------------------------------------------------------------------------
 
-    source = staticmethod(loopable)  # makes of the iterator what can be looped over
+    source = staticmethod(loopable)  # makes an iterator for a `for` loop from the user's
 
     @staticmethod
     def is_final(error: BaseException) -> bool:  # noqa: ARG004  others look at it
@@ -159,20 +159,20 @@ class Maker:
         return False
 
     def make_items(self) -> Outcome:
-        """Go on until the tasks end or fail, or `look_up` says that it is enough."""
+        """Make items until the tasks end or fail, or `look_up` returns 0."""
         tasks: Any = self.tasks
         return make_results(self, tasks) if tasks.calls else make_items(self)
 
     def at_end(self) -> Outcome:
-        """Tell what follows where there is nothing left to make."""
+        """Return what follows when there is nothing left to make."""
         self.end_if_forked()
         return TO_GO_ON if self.tasks.hungry else OVER
 
     def take_failure(self, error: BaseException, item: Any) -> Outcome:
-        """Take in that user code, or pickling what it has made, has failed."""
+        """Handle a failure of user code, or of pickling what it has made; return what follows."""
         self.end_if_forked(error)
         trouble = self._trouble(error)
-        # Whether it has struck between two inputs: the last one may have its answer already.
+        # Whether the error came between two inputs: then the last one may have its answer already.
         struck = self.looking or (item is not NOTHING and not self.outbox.refused)
         if self.outbox.refused:
             self.outbox.refused = False
@@ -190,16 +190,16 @@ class Maker:
         return trouble
 
     def _trouble(self, error: BaseException) -> Trouble:
-        """Say what user code was doing, and for which item."""
+        """Add to an error what user code was doing, and for which item."""
         first = self.tasks.first
         index = UNKNOWN if first is None else first + self.made - self._before
         return Trouble(error, self.tasks.stage, index)
 
     def look_up(self, made: int) -> int:
-        """Look, between two items, what the parent wants, and send what is due.
+        """Check, between two items, what the parent wants, and send what is due.
 
         Returns:
-            How many there may be before the next look; 0 when a command waits that ends the pass.
+            How many items of the pass there may be before the next look; 0 if the pass is to end.
         """
         self.made = made
         if self.is_left():  # first: it ends a forked child

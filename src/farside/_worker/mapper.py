@@ -27,10 +27,10 @@ _END = (Mark(),)
 class Mapper(Tasks):
     """Calls a function with one input after the other.
 
-    It is pickled as a function that takes nothing, and called in the worker. `setup` makes what
-    `function` is given first. With `flat` that returns an iterable, whose elements are the results.
-    With `timed` the parent has to know when an input was begun, and with `one_by_one` each result
-    is sent before the next.
+    It is pickled as a function without arguments, which the worker calls. `setup` makes the first
+    argument of `function`. With `flat`, `function` returns an iterable, whose elements are the
+    results. With `timed`, the parent has to know when an input was begun. With `one_by_one`, each
+    result is sent before the next input is begun.
     """
 
     stage = "function"
@@ -55,7 +55,7 @@ class Mapper(Tasks):
         return repr(self._given[0])
 
     def __call__(self) -> Mapper:
-        """Make in the worker what lasts from pass to pass."""
+        """Set up, in the worker, what lasts from pass to pass."""
         self.function, setup, flat, self.timed, self.one_by_one = self._given
         self.calls = not flat
         if self.one_by_one:
@@ -65,8 +65,8 @@ class Mapper(Tasks):
             self.function = partial(self.function, self.made)
         self._waiting: deque[tuple[int, int, bool, list[Any]]] = deque()
         self._open: Any = None  # the iterator of a flat input
-        self._answered = 0  # flat inputs, in this pass
-        self._taken = self._length = 0  # inputs of the batches before, in this pass
+        self._answered = 0  # how many flat inputs of this pass are done
+        self._taken = self._length = 0  # inputs of earlier batches of this pass, and of this batch
         self._begin_batch(0, [], plain=True)
         self._epoch = self._seed = self._skip = 0
         self._total: int | None = None
@@ -86,12 +86,12 @@ class Mapper(Tasks):
         tasks: list[Any] = []
         while True:
             try:
-                tasks.append(self._waiting.pop())  # one call: nobody else has it then
+                tasks.append(self._waiting.pop())  # one call: no other thread gets it too
             except IndexError:
                 return tasks
 
     def go_on(self) -> Iterator[Any]:
-        """Return what yields the results of what is left, also after an input that has failed."""
+        """Return an iterator over the results of the inputs left, also after one has failed."""
         return chain.from_iterable(() if self.calls else self._flat_results())
 
     def leave(self, made: int = 0) -> None:  # noqa: ARG002  see `Tasks`
@@ -111,7 +111,7 @@ class Mapper(Tasks):
 
     def failed_alone(self, made: int) -> int | None:
         if self._begun() <= (made if self.calls else self._answered):
-            return None  # each has its answer: a signal handler has raised it between two
+            return None  # a signal handler has raised the error between two inputs
         self._skip = 0  # it was for the input that has failed
         self._answered = self._begun()
         self.stage = Mapper.stage
@@ -126,7 +126,7 @@ class Mapper(Tasks):
             self.begun[1] = time.monotonic_ns() if on and not self.calls else 0
 
     def next_batch(self, made: int) -> Iterator[Any] | None:
-        """Return what is left of a batch, or the next, after so many items; None: it is hungry."""
+        """Return the rest of the batch, or the next one, after `made` items; None: it is hungry."""
         if not self._has_inputs():
             self.hungry = True
             return None
@@ -146,13 +146,13 @@ class Mapper(Tasks):
                     if self.timed:
                         self.begun[1] = time.monotonic_ns()
                     self.begun[2] = self._answered
-                    # No variable has the input: it may be large.
+                    # No variable keeps the input, which may be large.
                     yield from self._results_of(function(entry if self.plain else load(entry)))
         except StopIteration as error:
             raise RuntimeError("function raised StopIteration") from error
 
     def _results_of(self, made: Any) -> Iterator[Any]:
-        """Yield what yields the results of a flat input, and then a mark."""
+        """Yield an iterator over the results of a flat input, and then one of a mark."""
         if not is_iterable(made):
             function = self._given[0]
             raise TypeError(
@@ -173,12 +173,12 @@ class Mapper(Tasks):
         yield _END
 
     def _note_time(self, made: Any) -> Any:
-        """Note when a result of a flat input was made, and return it: no frame keeps it then."""
+        """Note when a result of a flat input was made; return it, so that no frame keeps it."""
         self.begun[1] = time.monotonic_ns()
         return made
 
     def _has_inputs(self) -> bool:
-        """Tell whether there are inputs; if none of a batch are left, begin the next one."""
+        """Tell whether inputs are left; where a batch has ended, begin the next one."""
         while not length_hint(self._walk):
             try:
                 first, self._skip, plain, entries = self._waiting.popleft()
@@ -190,7 +190,7 @@ class Mapper(Tasks):
         return True
 
     def load(self, entry: Any) -> Any:
-        """Turn an entry into its input: code of the user's may run in that, and fail."""
+        """Decode an entry to its input. User code may run in that, and fail."""
         self.stage = "input"
         try:
             given = decode(entry, ())
@@ -202,17 +202,18 @@ class Mapper(Tasks):
     def _begin_batch(self, first: int, entries: list[Any], *, plain: bool) -> None:
         self.stage, self.plain = Mapper.stage, plain
         walk, length = iter(entries), len(entries)
-        # No call comes in between, so no signal handler: what it raises is blamed by these.
+        # No call comes between these, so no signal handler runs there: these numbers say which
+        # input the error of a handler belongs to.
         self._taken += self._length
         self._first, self._length, self._walk = first, length, walk
 
 
 def run_task(*given: Any) -> Any:
-    """Call what was submitted; what `setup` has made comes before its own arguments."""
+    """Call what was submitted, with what `setup` has made, if any, as its first argument."""
     *made, (fn, args, kwargs) = given
     try:
         return fn(*made, *args, **kwargs)
-    except StopIteration as error:  # it would end what calls this, and nobody would know where
+    except StopIteration as error:  # it would end the caller's loop, and nobody would see why
         raise RuntimeError("the call raised StopIteration") from error
 
 
@@ -221,6 +222,6 @@ class Chunk:
         self._fn = fn
 
     def __call__(self, *given: Any) -> list[Any]:
-        """Return the results for the arguments in the last of what is given."""
+        """Return the results of calls, whose arguments are in the last argument."""
         *made, calls = given
         return [self._fn(*made, *args) for args in calls]

@@ -1,6 +1,6 @@
-"""The worker's items that were made and are not sent yet, and how many more may be made.
+"""Collects the worker's items until they are sent, and tells how many more may be made.
 
-Small items share a frame. They wait here while the parent is busy, for a moment.
+Small items share a frame. While the parent is busy, they wait here for a moment.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from .._payload.plain import AddCopy
     from .._protocol.credit import Window
 
-BATCH_ITEMS = 1000  # of a frame: to make them, at 50 ns each, takes ten times as long as to send it
+BATCH_ITEMS = 1000  # of a frame: making them, at 50 ns each, takes 10 times as long as sending it
 BATCH_BYTES = 1 << 15
 """A frame is sent when its pickles reach this size: half of what a Linux pipe holds by default, so
 that the worker can write one frame while the parent reads another."""
 
 _STORED_SHARE = -(-BATCH_BYTES // (MAX_REFS // ITEM_REFS))
-"""What an item with contents in the arena is counted as, at least, so that no frame has more
+"""How many bytes an item with contents in the arena counts as, at least, so that no frame has more
 references than it may."""
 
 _STORED_BYTES = 1 << 18
-"""A frame is sent when its contents in the arena reach this size: they do not fill the pipe. But it
-is at most a quarter of all that may wait, since what waits here is not booked in the window yet."""
+"""A frame is sent when its contents in the arena reach this size, or a quarter of what may wait.
+They do not fill the pipe, but while they wait here, they are not booked in the window yet."""
 
 _MISSES = 32  # after so many items in a row that are not plain, no more of a pass are looked at
 
@@ -47,10 +47,10 @@ _MISSES = 32  # after so many items in a row that are not plain, no more of a pa
 class Outbox:
     """Collects entries (see `items`) and sends them as frames.
 
-    The thread that makes items calls everything. The flusher's sends what waits, at any moment.
-    Items are booked in the `window`, which tells what credit the parent gives. So many bytes
-    (`nbytes`) may wait in all; a frame has no more than a quarter of it. With `spins`, the thread
-    looks for credit for a moment before it sleeps.
+    The thread that makes items calls all methods. The flusher's thread may send what waits at any
+    moment. Items that are sent are booked in the `window`, which knows the credit of the parent.
+    Up to `nbytes` bytes may wait in all; a frame has no more than a quarter of that. With `spins`,
+    the thread looks for credit for a moment before it sleeps.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Outbox:
         # are pieces (see `joined`), or pickles where none are made any more.
         self.entries: list[Any] = []
         self.copies: dict[type, AddCopy] = dict(ADD_COPY)  # nothing while few items are plain
-        # Shorter texts are atoms. These are not counted: where little may wait, they are short.
+        # Shorter texts are atoms, whose bytes are not counted. Where little may wait, this is low.
         self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
-        # Nor are these: a frame of them has no more than a quarter of what may wait.
+        # Bytes of rows are not counted: a frame of them has at most a quarter of what may wait.
         self.rows = Rows(self.copies, allowed=nbytes >= 4 * MAX_BYTES * BATCH_ITEMS)
         self.refused = False  # whether the last `put` has failed
         self.flusher = Flusher(self._send_late)
-        self._frames = self._frames_before = 0  # that were sent, and as the flusher has seen it
+        self._frames = self._frames_before = 0  # sent so far, and at the flusher's last look
         self._lost = False  # whether the flusher has lost items, for want of memory
         self._link, self._window, self._spins = link, window, spins
         self.encoder = Encoder(link.arena)
@@ -85,7 +85,7 @@ class Outbox:
         self._sent = 0  # items of the pass that were sent, or count as made
 
     def make_ready(self) -> None:
-        """Forget what there is, and make ready for the next pass, which then begins sooner."""
+        """Drop what waits, and prepare for the next pass, which then begins sooner."""
         self.drop()
         self._window.reset()
         self._misses, self._joins = 0, True
@@ -93,7 +93,7 @@ class Outbox:
         self.rows.begin()
 
     def begin(self, epoch: int, made: int = 0, nbytes: int = 0) -> None:
-        """Begin a pass, of which some items may count as made: the first, or after `make_ready`."""
+        """Begin a pass, the first or after `make_ready`. Some of its items may count as made."""
         if made:
             self._window.sent(made, nbytes)
         self._epoch, self._sent = epoch, made
@@ -106,9 +106,9 @@ class Outbox:
             entry, nbytes = self._encode(item)
         else:
             nbytes = len(entry)
-        if self.copies and self.rows.kind is Rows:  # else it ends the rows, which are no misses
+        if self.copies and self.rows.kind is Rows:  # else the item ends rows, and is no miss
             self._miss()
-        self.refused = False  # first: from here on it may be sent, whatever strikes
+        self.refused = False  # first: from here on the item may be sent, whatever is raised
         if self._lends and type(entry) is Stored and entry.refs:
             with_lock(self._lock, partial(self._send_alone, entry))
             return True
@@ -118,11 +118,11 @@ class Outbox:
         return self.nbytes >= self.full
 
     def _encode(self, item: object) -> tuple[Any, int]:
-        """Pickle an item by itself; return the entry, and what it is counted as."""
+        """Pickle an item by itself; return the entry, and how many bytes it counts as."""
         entry: Any = self.encoder.encode(item)
         if type(entry) is Stored:
             return entry, max(_STORED_SHARE, entry.nbytes // self._discount)
-        # Among pieces, ``bytes`` would be taken for one.
+        # Among pieces, an entry of ``bytes`` would be taken for a piece.
         return Stored([entry], len(entry)) if self._joins else entry, len(entry)
 
     def _miss(self) -> None:
@@ -134,9 +134,9 @@ class Outbox:
             self.copies.clear()
 
     def _send_alone(self, entry: Stored) -> None:
-        """Send an item at once whose contents are the user's own memory: it may change after that.
+        """Send an item at once whose contents are the user's own memory, which may change later.
 
-        The flusher must not: the thread that has made the item would go on meanwhile.
+        The flusher must not send it: the thread that has made the item would go on meanwhile.
         """
         self._send()
         self.entries.append(entry)
@@ -147,18 +147,18 @@ class Outbox:
         return len(self.entries) >= self._batch or self.nbytes >= self.full
 
     def send_due(self, made: int, *, each: bool) -> int:
-        """Send what is due; return how many items there may be then: `made` without credit."""
+        """Send what is due; return up to which number items may be made: `made` without credit."""
         if self.entries:
             if self._link.parent_waits() or self.is_full() or each:
                 self.flush()
             else:
                 self.flusher.call()
         stop = self._window.stop(self._link.acknowledged(self._epoch))
-        # The first of a batch is looked at, so that the flusher hears of it.
+        # `look_up` is called after the first item of a batch, so that the flusher hears of it.
         return min(stop, made + (self._batch if self.entries and not each else 1))
 
     def wait_for_credit(self, made: int) -> bool:
-        """Wait until a further item may be made; False: a command was sent, or nobody is there."""
+        """Wait until a further item may be made; False: a command came, or the parent is gone."""
         while True:
             self.flush()
             wish = self._window.wish(made)
@@ -171,45 +171,45 @@ class Outbox:
     def wait_for_parent(self) -> bool:
         """Wait until all was taken and the parent waits; False: as in `wait_for_credit`."""
         self.flush()
-        # Not what was made: an exception that a signal handler raises in `_send` may lose some.
+        # Not how many were made: an exception of a signal handler in `_send` may lose some.
         return self._link.wait_for_parent(self._epoch, self._sent)
 
     def tell_progress(self, told: progress.Snapshot | progress.Skipped) -> None:
-        """Tell the parent where the pass is."""
+        """Send the parent a snapshot, or how many items were skipped."""
         self._send_beside(Status.PROGRESS_REPORTED, self._epoch, progress.write(told))
 
     def say(self, text: str, *, warning: bool = False) -> None:
-        """Tell the parent's loggers something of farside's own."""
+        """Send a message of farside's own to the parent's loggers."""
         self._send_beside(Status.RECORDS_EMITTED, 0, flatten_line(text, warning=warning))
 
     def _send_beside(self, status: Status, epoch: int, body: bytes) -> None:
-        """Send something beside the items; if it finds no room, the flusher sends it."""
+        """Send a frame that carries no items; if it finds no room, the flusher sends it."""
         if not self._link.send(status, epoch, [body], wait=False):
             self.flusher.call()
 
     def _send_late(self) -> bool:
         """Send what has waited for long enough, for the flusher; tell whether more waits."""
-        self._link.flush()  # of what has found no room
+        self._link.flush()  # frames that have found no room
         frames, self._frames_before = self._frames_before, self._frames
         if frames != self._frames or self._lost:
-            return not self._lost  # what waits has not waited since the last time
+            return not self._lost  # what waits was made since the last look
         try:
             sent = with_lock(self._lock, self._send_or_note)
         finally:
-            self._link.alert(True)  # the next item is the first of a batch, or memory is short
+            self._link.alert(True)  # calls `look_up`: a new batch begins, or memory is short
         return not sent or bool(self.entries)
 
     def _send_or_note(self) -> bool:
-        """Send what there is, and note if it is lost: the thread that makes items tells of it."""
+        """Send what waits; note if it is lost, which the thread that makes items reports."""
         frames = self._frames
         try:
             return self._send()
         except MemoryError:
-            self._lost = self._frames != frames  # else all wait still
+            self._lost = self._frames != frames  # else all items still wait
             raise
 
     def flush(self, *, soon: bool = False) -> None:
-        """Send what there is, and wait for room; or the flusher does, where any number may wait."""
+        """Send what waits, and wait for room; with unlimited credit, the flusher waits instead."""
         if not with_lock(self._lock, partial(self._send, soon=soon)):
             self.flusher.call()
         if not self.entries:  # so no frame of pieces is just being made
@@ -217,7 +217,7 @@ class Outbox:
             self.rows.settle(self.nbytes)
 
     def drop(self) -> None:
-        """Forget what there is: nobody waits for it any more."""
+        """Drop what waits to be sent: the parent does not want it any more."""
         with_lock(self._lock, self._drop)
 
     def _drop(self) -> None:
@@ -228,16 +228,16 @@ class Outbox:
         self.full, self._lost = self.nbytes + self._batch_bytes, False
 
     def _send(self, *, soon: bool = False) -> bool:
-        """Send what there is; tell whether nothing waits for room. See `WorkerLink.send_soon`."""
+        """Send what waits; tell whether all has found room. `soon`: see `WorkerLink.send_soon`."""
         if self._lost:
             self._drop()  # no item comes after those that are missing
             raise MemoryError("there was no memory to send items that were made")
-        # Another thread may add meanwhile. It adds first and counts then: what counts is there.
+        # Another thread may add an entry meanwhile. It counts only what it has added already.
         self.full = self.nbytes + self._batch_bytes
         if not (entries := self.entries[:]):
             return True
         parts, refs = pack(entries, self._joiner if self._joins else None, self.rows)
-        # Not before: if there is no memory for the frame, the next try fails too, and is told.
+        # Not before: if there is no memory for the frame, the next try fails too, and reports it.
         self._frames += 1
         del self.entries[: len(entries)]
         nbytes = size(parts) + sum([ref.nbytes for ref in refs])

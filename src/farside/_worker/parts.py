@@ -1,4 +1,4 @@
-"""What `farside.torch.data_loader` makes of a data set without an index: a part for each worker."""
+"""Divides a data set without an index for `farside.torch.data_loader`: a part for each worker."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Part(Stateful):
-    """The batches of a part, or its samples where there is no `size`.
+    """Iterates over the batches of a part, or over its samples if there is no `size`.
 
-    It has a state if the data set has one, or its iterator. `seed` seeds the generators by a
-    number. It is called before each batch then: a worker that goes on at a batch draws what the one
-    before has drawn.
+    A part has a state if the data set has one, or its iterator. Then `seed`, which seeds the
+    generators by a number, is called before each batch but the first, so that a worker that
+    continues at a batch draws what the one before would have drawn.
 
-    A data set with a state is iterated in a copy, which is as new. Else a pass that was left, or
-    went on from a state, would let the next one begin where it had come to.
+    If the data set has a state, a new copy of it is iterated. Otherwise, after a pass that was left
+    or resumed, the next one would begin where that has ended.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Part(Stateful):
         samples = iter(self._dataset) if self._samples is None else self._samples
         if self._holder is None and has_state(samples):
             self._holder = samples
-        samples = resumable(samples)  # it may be the data set itself
+        samples = resumable(samples)  # `islice` calls `iter()`, which may begin it anew
         while True:
             if self._made and self._holder is not None:
                 self._seed(self._made)  # not before `iter()`: what that draws is the same each time
@@ -81,19 +81,19 @@ class Part(Stateful):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._holder is None:
             self._samples = self._holder = iter(self._dataset)
-        elif self._uncopied:  # other passes would find what was loaded
+        elif self._uncopied:  # what is loaded would stay for other passes
             raise TypeError(f"the data set cannot be copied, to load it there: {self._uncopied}")
         self._holder.load_state_dict(state["data"])
         self._made = state["made"]
 
 
 def tell_pipe(dataset: Any, info: WorkerInfo) -> None:
-    """Tell a DataPipe of PyTorch its part, which it does not ask for, as a DataLoader does.
+    """Set the part of a DataPipe of PyTorch, which does not ask for it, as a DataLoader does.
 
-    What shuffles before it is divided must shuffle in the same way in all workers.
+    A pipe that shuffles before the data is divided must shuffle in the same way in all workers.
     """
     data = modules.get("torch.utils.data")
-    pipe = getattr(data, "IterDataPipe", None)  # PyTorch may drop them
+    pipe = getattr(data, "IterDataPipe", None)  # None if PyTorch has no DataPipes any more
     if pipe is None or not isinstance(dataset, pipe):
         return
     settings = import_module("torch.utils.data.graph_settings")

@@ -1,4 +1,4 @@
-"""Makes items again that the loop has had, and drops them."""
+"""Makes items again that the loop has had, and drops them, after a resume or a restart."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _CURE = (
 )
 
 _SHOWN = 100  # characters of an item that are shown
-TELL_SECONDS = 0.05  # how often the parent is told how far it is: a `timeout` counts from then on
-SAY_SECONDS = (2.0, 10.0)  # when the loggers are told first, and how often then
+TELL_SECONDS = 0.05  # between two reports to the parent, whose `timeout` begins anew at each
+SAY_SECONDS = (2.0, 10.0)  # until the first message to the loggers, and between later ones
 
 _CHUNK_SECONDS = 0.01
 
@@ -34,7 +34,7 @@ class LeftError(Exception):
 
 
 class Skips:
-    """Counts the items of a pass that are made again, and tells of it now and then."""
+    """Counts the items of a pass that are made again, and reports the count now and then."""
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class Skips:
         self._total += count
 
     def warn(self, text: str) -> None:
-        """Tell the loggers why more items are made again than was to be expected."""
+        """Tell the loggers why more items than expected are made again."""
         self._say(text, warning=True)
 
     def drop(self, source: Iterator[Any], count: int) -> int:
-        """Drop some items; tell how many there were. A command that waits raises `LeftError`."""
+        """Drop `count` items; return how many there were. Raise `LeftError` if a command waits."""
         dropped = 0
         while dropped < count:
             began = monotonic()
@@ -72,7 +72,7 @@ class Skips:
         return dropped
 
     def take(self, source: Iterator[Any]) -> list[Any]:
-        """Take one item, which counts as dropped, or none if there are no more; as in `drop`."""
+        """Return one item, which counts as dropped, or none at the end. Raise errors as `drop`."""
         began = monotonic()
         found = [*islice(source, 1)]
         self._advance(len(found), monotonic() - began)
@@ -84,7 +84,7 @@ class Skips:
         over = self.done == self._total
         if not over and self._seconds - self._told_at < TELL_SECONDS:
             return
-        if self._is_left():  # first: it ends a forked child, which must not tell anything
+        if self._is_left():  # first: it ends a forked child, which must not send anything
             raise LeftError
         self._told_at = self._seconds
         self._tell(Skipped(self.done, self._total, self._seconds))
@@ -111,13 +111,14 @@ def pass_over(
     of: str = "the iterable",
     surely: bool = False,
 ) -> None:
-    """Take items out of an iterator up to a number, and compare some with what they were.
+    """Drop the first `count` items of an iterable, and compare some with what they were.
 
-    What user code logs meanwhile is dropped, since it has logged that before. `begun` says how many
-    items come before the first that the iterator makes, if a state was loaded. `anchors` has the
-    index and the digest of some, in the order of the indices. `of` says in messages what the items
-    are of. If they are fewer, or others, that is a `ReplayDivergedError`, and so is one that cannot
-    be compared, where they are to be the same `surely`; a command that waits raises `LeftError`.
+    What user code logs meanwhile is dropped, since it has logged that before. If a state was
+    loaded, `begun` is the index of the first item that the iterator makes. `anchors` has an index
+    and a digest for each item to compare, by ascending index. `of` names the iterable in messages.
+
+    Raise `ReplayDivergedError` if there are fewer items, or others; with `surely`, also if an item
+    cannot be compared. Raise `LeftError` if a command waits.
     """
     loaded = "" if begun is None else "; what load_state_dict() loaded may be to blame too"
     source, passed = resumable(iterator), begun or 0
@@ -140,7 +141,7 @@ def pass_over(
 
 
 def _drop(source: Iterator[Any], count: int, end: float) -> int:
-    """Drop some items, but none any more after the time `end`; tell how many."""
+    """Drop up to `count` items, but no more once the time is `end`; return how many."""
     numbers = count_up()
     times = takewhile(end.__gt__, iter(monotonic, None))  # looked at after each item, in C alone
     deque(zip(islice(source, count), numbers, times, strict=False), maxlen=0)
@@ -148,7 +149,7 @@ def _drop(source: Iterator[Any], count: int, end: float) -> int:
 
 
 def _compare(item: Any, digest: bytes, what: str, cure: str, *, surely: bool) -> None:
-    from .._payload.anchors import is_comparable, of_item  # only who goes on where another was
+    from .._payload.anchors import is_comparable, of_item  # not in most passes
     from .._payload.encoder import Encoder
 
     encoder = Encoder(None)

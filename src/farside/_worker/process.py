@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 def main(ends: Iterable[int], job: Job | None) -> None:
-    """Run a worker in this process; without a job, that comes through the link.
+    """Run a worker in this process. If `job` is None, the job comes through the link.
 
-    The ends are those of the pipes, and of the one that ties it to its parent: numbers, or what
-    multiprocessing made of them.
+    `ends` has the descriptors of the link, and last that of the lifeline: as numbers, or as objects
+    by which multiprocessing has passed them.
     """
-    # Ctrl-C reaches the whole process group; the parent alone decides what it means. Ignored, it
-    # need not be blocked any more, as it would be in children too.
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means. Since SIGINT
+    # is ignored here, it need not stay blocked, which children would inherit.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A forked process would run the parent's handler, and write to its event loop's pipe.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # A daemon may have a thread of its own for signals, and have blocked them for all others.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     signal.set_wakeup_fd(-1)
-    # A fork server that was started by a daemon has put them where a C library prints to.
+    # From a fork server that a daemon has started, they may have the numbers of standard streams.
     fds = [above_standard(end if isinstance(end, int) else end.detach()) for end in ends]
     fill_standard()
     for fd in fds:
-        # A spawned process gets them inheritable; its own children must not hold them open.
+        # They are inheritable in a spawned process, but its own children must not hold them open.
         os.set_inheritable(fd, False)
     *fds, lifeline = fds
     tie(lifeline)

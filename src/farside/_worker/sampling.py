@@ -1,4 +1,4 @@
-"""The order that a sampler gives in an epoch: the same in each worker, and after a resume."""
+"""Asks a sampler for its order in an epoch: the same in each worker, and after a resume."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def draw(sampler: Any, dataset: Any, seed: str, epoch: int, most: int) -> list[Any]:
-    """Return what a sampler gives in an epoch, as `seed` and the epoch decide; `most` at most.
+    """Return the first `most` elements of a sampler in an epoch, which seed and epoch decide.
 
-    A copy of it is asked, with its own generator and those of the libraries seeded. So nothing that
-    it has done before counts: a worker that begins with this epoch gets the same.
+    A copy of the sampler is asked, after its generator and those of the libraries were seeded. So
+    nothing that the sampler did before counts: a worker that begins with this epoch gets the same.
     """
     copy = deepcopy(sampler, {id(dataset): dataset})  # many samplers refer to the data set
     number = number_of(seed)

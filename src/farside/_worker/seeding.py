@@ -20,18 +20,18 @@ def number_of(text: str) -> int:
 
 
 def imported(name: str) -> Any:
-    """Return a library, or None; where another thread just imports it, wait until it has."""
+    """Return a library if it is imported; if another thread is importing it, wait for that."""
     if modules.get(name) is None:
         return None
     try:
-        return __import__(name)  # in C: it costs next to nothing for what is there
+        return __import__(name)  # in C: it costs next to nothing if the library is imported
     except Exception:  # the other thread has failed
         return None
 
 
 def seed_all(seed: int) -> None:
-    """Seed them, those of accelerators left out."""
-    _LATE.seed = seed  # first: a library may be there after it was looked for here
+    """Seed all generators but those of accelerators."""
+    _LATE.seed = seed  # first: a library may be imported after it was looked for here
     random.seed(seed)
     for name in _LIBRARIES:
         library = imported(name)
@@ -45,7 +45,7 @@ def seed_all(seed: int) -> None:
 
 @contextmanager
 def seeded(text: str) -> Iterator[None]:
-    """Seed them by a text, and put back what they were at the end."""
+    """Seed the generators by a text, and restore their states at the end."""
     before = random.getstate()
     known = {name: _state_of(name) for name in _LIBRARIES if imported(name) is not None}
     outer = _LATE.seed
@@ -58,7 +58,7 @@ def seeded(text: str) -> Iterator[None]:
         for name in _LIBRARIES:
             if name in known:
                 _put_back(name, known[name])
-            elif imported(name) is not None:  # meanwhile
+            elif imported(name) is not None:  # it was imported meanwhile
                 _seed_new(name, outer)
 
 

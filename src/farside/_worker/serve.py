@@ -1,4 +1,4 @@
-"""A worker from its first frame to its end; the same for every backend."""
+"""Runs a worker from its first frame to its end, for every backend but ``"inline"``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def serve(
     link: WorkerLink, job: Job | None = None, *, last_resort: Callable[[], object] | None = None
 ) -> None:
-    """Be a worker.
+    """Run a worker until it ends.
 
     Args:
         link: the way to the parent.
@@ -51,13 +51,13 @@ def serve(
         finally:
             _to_the_end(listener.iteration.done)
             _to_the_end(listener.finalizers.run)
-            _to_the_end(partial(forward.send_last, link))  # of threads of theirs
+            _to_the_end(partial(forward.send_last, link))  # records of the finalizers' threads
     finally:
         _to_the_end(listener.finalization.done)
 
 
 def _load(frame: Frame) -> Job:
-    """Load the job. No variable of who calls keeps its frame, which may be large."""
+    """Load the job. No variable of the caller keeps its frame, which may be large."""
     if frame.kind != JOB:  # the fault of a backend
         raise ProtocolError(
             f"the first frame is no job, but of kind {frame.kind}; the backend sends the job "
@@ -67,7 +67,7 @@ def _load(frame: Frame) -> Job:
 
 
 def _to_the_end(act: Callable[[], None]) -> None:
-    """Call something until it returns: the listener may raise SystemExit in the middle of it."""
+    """Call `act` until it returns: the listener may raise SystemExit in the middle of it."""
     while True:
         try:
             return act()

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from .._payload.worker_info import Task
 
 _STEPS = 1024
-"""How many items of all slots are made at a time, about: without Python code for each. More would
-cost more where shards are short: the steps that are left when a shard ends are in vain."""
+"""About how many items of all slots are made at a time, without Python code for each. A larger
+number would cost time where shards are short: the steps left when a shard ends are wasted."""
 
 _FIRST_STEPS = 64
-"""So many are made at a time after a shard has ended, at most, and then each time twice as many:
-where shards are short, the next end is near, and there may be very many slots."""
+"""How many slots are looked at, at most, after a shard has ended; then twice as many each time.
+Where shards are short, the next end is near, and there may be very many slots."""
 
 _MANY = 1 << 62
 
 
 class ShardReader(Tasks):
-    """Reads shards of a sequence, as the parent says which.
+    """Reads those shards of a sequence that the parent names.
 
-    It is pickled as a function that takes nothing, and called in the worker. There `fn` makes the
-    iterable of a shard. It is given what `setup` has made, if any, and one of `shards`, or without
-    them its number.
+    It is pickled as a function without arguments, which the worker calls. There `fn` makes the
+    iterable of a shard. Its arguments are what `setup` has made, if any, and the element of
+    `shards`; or the shard's number if `shards` is None.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ShardReader(Tasks):
         return [("fn", fn), *given, ("setup", setup), *numbered]
 
     def __call__(self) -> ShardReader:
-        """Make in the worker what lasts from pass to pass."""
+        """Set up, in the worker, what lasts from pass to pass."""
         self._fn, setup, self._shards = self._given
         self._sharding = Sharding(0)
         self._order: Sequence[int] = (0,)  # see `order_of`
@@ -60,10 +60,10 @@ class ShardReader(Tasks):
         self._open: dict[int, Iterator[Any]] = {}  # by slot
         self._read: dict[int, int] = {}  # how many items of a shard to pass over
         self._waiting: deque[int] = deque()  # shards, where the parent deals them out
-        self._latest = -1  # the slot that was asked last for it
+        self._latest = -1  # the slot whose state was asked for last
         # An iterator whose steps make items, how many steps it has, and the shards of the steps.
         self._walk: tuple[Any, int, tuple[int, ...]] = ((), 0, (0,))
-        # Whose turn it was when that began; or how many items of the one shard were made.
+        # Whose turn it was when that began; or how many items of its shard had been read then.
         self._turns: Turns | int = 0
         self._epoch = self._seed = 0
         return self
@@ -75,9 +75,9 @@ class ShardReader(Tasks):
             self._anchors.setdefault(shard, []).append((index, digest))
         # The states to load: of shards, at items.
         self._kept = {shard: (index, state) for shard, index, state in kept}
-        self._holders: dict[int, Any] = {}  # what has a state, by slot
+        self._holders: dict[int, Any] = {}  # objects with a state, by slot
         self._sharding = Sharding(*sharding)
-        # Never empty: somebody may ask where this is before it reads any shard.
+        # Never empty: `where` may be called before any shard is read.
         self._order = order_of(self._sharding, epoch) or (0,)
         self._epoch, self._seed = epoch, seed
         if dealt is not None:
@@ -98,7 +98,7 @@ class ShardReader(Tasks):
             self._expect([shard])
 
     def _expect(self, shards: Sequence[int]) -> None:
-        """Take in which shards are to be read: the items that were read before are skipped."""
+        """Count the items of shards that are to be skipped, since they were read before."""
         for shard in shards:
             if shard in self._read:
                 self.skips.expect(self._read[shard] - self._kept.get(shard, (0, b""))[0])
@@ -110,7 +110,7 @@ class ShardReader(Tasks):
         opened, self._open, self._holders = self._open, {}, {}
         close_generators(opened.values())
         self._waiting.clear()
-        self._walk = (), 0, (self._shard(),)  # it has iterators too
+        self._walk = (), 0, (self._shard(),)  # the old one has iterators too
 
     def to_snapshot(self, made: int) -> tuple[int, int, Any] | None:  # noqa: ARG002  see `Tasks`
         holders = self._holders
@@ -136,7 +136,7 @@ class ShardReader(Tasks):
         return shards[(total - length_hint(walk) - 1) % len(shards)]
 
     def _in_turn(self, turns: Turns) -> Iterator[Any]:
-        """Yield iterators of the next items: each of many, so that C code calls ``next()``."""
+        """Yield iterators over the next items, many in each, so that C code calls ``next()``."""
         most = _FIRST_STEPS
         while not turns.over:
             coming, count = turns.coming(most), len(turns.live)
@@ -151,7 +151,7 @@ class ShardReader(Tasks):
                 steps = [self._open[each] for each in run]
                 if len(run) == count:
                     steps *= max(1, _STEPS // len(run))
-                steps.append(iter(()))  # there are no more
+                steps.append(iter(()))  # ends the `map` below
                 walk = iter(steps)
                 self._walk = walk, len(steps), tuple(map(turns.shard_of, run))
                 yield map(next, walk)

@@ -1,6 +1,6 @@
-"""Takes the states of what the user iterates on now and then, and loads them.
+"""Takes snapshots of what the user iterates on now and then, and loads them.
 
-Which objects have one is torch's convention: those with ``state_dict`` and ``load_state_dict``.
+By the convention of torch, an object has a state if it has ``state_dict`` and ``load_state_dict``.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 SECONDS = 0.05  # between two snapshots, at least
 
-_TIMES = 100  # after a snapshot, none for so many times as long as it took: that is one per cent
+_TIMES = 100  # the pause after a snapshot is so many times as long as it took: one per cent
 
 
 class Stateful:
-    """Something of farside that has the state of an object of the user's."""
+    """An object of farside's whose state is that of an object of the user's."""
 
     @property
     def of(self) -> str:
@@ -33,16 +33,16 @@ class Stateful:
 
 
 def has_state(thing: object) -> bool:
-    """Tell whether something can tell where it is, and go on there."""
+    """Tell whether an object can return the state of its iteration, and continue from it."""
     kind = type(thing)
     tells = hasattr(kind, "state_dict") and hasattr(kind, "load_state_dict")
     return tells and not _has_buffer(thing)
 
 
 def _has_buffer(thing: object) -> bool:
-    """Tell whether a data set of Hugging Face shuffles in a buffer, of which its state has nothing.
+    """Tell whether a data set of Hugging Face shuffles in a buffer, which its state leaves out.
 
-    To compare the item that comes first is not enough: where many are equal, it is so by chance.
+    Comparing the first item would not reveal that: where many are equal, it may match by chance.
     """
     if type(thing).__name__ == "BufferShuffledExamplesIterable":
         return True
@@ -52,10 +52,10 @@ def _has_buffer(thing: object) -> bool:
 
 
 def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any]:
-    """Begin to iterate on something made for this pass alone, from a state if there is one.
+    """Begin to iterate on an iterable made for this pass alone, from a state if one is given.
 
-    If the iterable has no state itself, its iterator may have one. Returns the iterator and what
-    has its state; None: nothing has, and so none was loaded.
+    If the iterable has no state itself, its iterator may have one. Returns the iterator, and the
+    object that has its state. If that is None, no state was loaded.
     """
     holder = made if has_state(made) else iter(made)
     if not has_state(holder):
@@ -66,7 +66,7 @@ def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any]:
 
 
 def load(holder: Any, state: bytes) -> None:
-    from .._payload.user_states import thaw  # only who goes on where another was
+    from .._payload.user_states import thaw  # not in most passes
 
     holder.load_state_dict(thaw(state))
 
@@ -80,13 +80,13 @@ def go_on(
     *,
     of: str = "the iterable",
 ) -> tuple[Iterator[Any], Any]:
-    """Begin to iterate, and pass over so many items: from a state that is `kept`, if it serves.
+    """Begin to iterate, and pass over `count` items: from the state `kept`, if it is of use.
 
-    A state that cannot be loaded, or does not lead to the same items, costs nothing but time: all
-    items are made again, from an iterable as new. `begin` is what makes that, and loads a state; it
-    returns what the function of that name here does. `kept` has how many items come before a state.
+    A state that cannot be loaded, or does not lead to the same items, costs only time: all items
+    are made again, from a new iterable. `begin` makes the iterable and loads a state; it returns
+    the same as `begin` of this module. `kept` is how many items come before a state, and the state.
     """
-    # In a function of its own, whose frame keeps nothing: two iterables may be too large.
+    # A function of its own, whose frame keeps no iterable: two at a time may be too large.
     found = None if kept is None else _from_state(begin, kept, count, anchors, skips, of=of)
     if found is None:
         found = begin(None)
@@ -103,14 +103,14 @@ def _from_state(
     *,
     of: str,
 ) -> tuple[Iterator[Any], Any] | None:
-    """Begin from a state, see `go_on`; None: it does not serve, and the loggers were told."""
+    """Begin from a state, see `go_on`; None: it is of no use, and the loggers were told."""
     (index, state), done = kept, skips.done
     opened: list[Any] = []
     try:
         iterator, holder = begin(state)
         opened.append(iterator)
         begun = None if holder is None else index
-        skips.expect(index - (begun or 0))  # all, if what had a state has none
+        skips.expect(index - (begun or 0))  # all of them if no state was loaded
         pass_over(iterator, count, anchors, skips, begun=begun, of=of, surely=begun is not None)
     except (LeftError, LinkClosedError):
         raise
@@ -148,7 +148,7 @@ class Snapshots:
         self.due = monotonic() + SECONDS
 
     def take(self, found: tuple[int, int, Any] | None) -> None:
-        """Take one of what has the state of a shard, if anything, after so many of its items."""
+        """Take a snapshot of what `Tasks.to_snapshot` has `found`, if anything."""
         if found is None or self._fails:
             self.due = monotonic() + SECONDS
             return

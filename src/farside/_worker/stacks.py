@@ -1,7 +1,7 @@
-"""Where the threads of this interpreter are, as plain data.
+"""Reports where the threads of this interpreter are, as plain data.
 
-The parent makes text of it. This thread shares a GIL with code that may never pause, and each
-look at a file, be it to import a module or to read a line of source, would cost it a turn.
+The parent turns it into text. The thread that reports shares the GIL with code that may never
+pause. Each access to a file, to import a module or to read a line of source, would cost it a turn.
 """
 
 from __future__ import annotations
@@ -27,18 +27,19 @@ _ACTOR = os.path.join(_HERE, "_backends", "ray", "actor.py")
 _HELPERS = ("farside-flusher", "farside-listener")
 _FOREIGN = "that was not begun by Python"
 
-_FRAMES = 200  # how many of a deep recursion's frames are told, the innermost
-_THREADS = 100  # how many threads are told of
+_FRAMES = 200  # how many frames of a deep recursion are reported: the innermost
+_THREADS = 100  # how many other threads are reported, about
 
 
 def report() -> list[tuple[str, list[Place]]]:
-    """Tell where each thread is, but farside's own; the one that runs the iterable first.
+    """Report where each thread is except farside's own; the one that runs the iterable is first.
 
-    Returns what to call each, and its stack, the outermost frame first. There, farside's own
-    frames, and those that call them, are left out.
+    Returns a name for each thread, and its stack, the outermost frame first. The stack of the
+    first begins in user code: farside's own frames, and those that call them, are left out.
     """
-    # There it goes through the threads of all interpreters, whose GILs it does not hold, and
-    # crashes the process. So does following the list of threads by hand, when one is just ending.
+    # In these versions, `_current_frames` goes through the threads of all interpreters, without
+    # their GILs, and crashes the process. To follow the list of threads here would crash it too, if
+    # one of them is just ending.
     if (3, 13) <= sys.version_info < (3, 14, 8) and _several_interpreters():
         return [("Python cannot tell before 3.14.8 where the threads of a subinterpreter are", [])]
     found: list[tuple[str, list[Place]]] = []
@@ -56,7 +57,7 @@ def report() -> list[tuple[str, list[Place]]]:
         else:
             places = _places(_of_user(frames[entrance:]))
             found.insert(0, ("the thread that runs the iterable", places))
-    del innermost, frames  # this very frame is among them, so it would keep those of the user
+    del innermost, frames  # this very frame is among them, and would keep the user's frames
     return found
 
 
@@ -84,7 +85,7 @@ def _of_user(frames: list[FrameType]) -> list[FrameType]:
 
 
 def _entrance(frames: list[FrameType]) -> int | None:
-    """Find where a worker begins: a forked one has the parent's frames before."""
+    """Find the frame in which a worker begins: a forked one has the parent's frames before."""
     codes = [(frame.f_code.co_name, frame.f_code.co_filename) for frame in frames]
     begins = [at for at, code in enumerate(codes) if code == ("execute_iterable", _EXECUTE)]
     return begins[-1] if begins else None
@@ -98,5 +99,5 @@ def _thread_name(outermost: FrameType) -> str:
 def _several_interpreters() -> bool:
     from importlib import import_module
 
-    # What the public modules stand on; Python 3.13 has it.
+    # The public modules are built on this one, which Python 3.13 has too.
     return len(import_module("_interpreters").list_all()) > 1

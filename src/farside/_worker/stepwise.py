@@ -37,7 +37,7 @@ class _StepMaker(Maker):
 
     @staticmethod
     def is_final(error: BaseException) -> bool:
-        # User code has not failed: somebody wants its thread for something else.
+        # User code has not failed: its thread is wanted for something else.
         return is_a(error, KeyboardInterrupt) or handlers.raised_outside(error)
 
     def look_up(self, made: int) -> int:
@@ -54,21 +54,21 @@ class _StepMaker(Maker):
 
 
 class Stepwise(Execution):
-    """Goes on only when it is told to, up to the next thing that it sends.
+    """Runs only while `step` is called, until it sends something.
 
-    Two exceptions of user code differ from those of other workers. KeyboardInterrupt, and what any
-    handler of a signal raises, is not caught: the signal came in this thread, which is the user's.
-    (Not so where that code itself has set the handler, for its own time, as to limit that.) And
-    whatever else is raised keeps its traceback, for debuggers.
+    Exceptions of user code differ in two ways from those in other workers. KeyboardInterrupt, and
+    what any handler of a signal raises, reaches the caller: the signal came in this thread, which
+    is the user's. (Not so if that code itself has set the handler, as a time limit of its own.) Any
+    other exception keeps its traceback, for debuggers.
     """
 
     _maker_class = _StepMaker
 
     def __init__(self, link: WorkerLink, commands: Commands, job: Job) -> None:
         super().__init__(link, commands, job, Finalizers(interruptible=True))
-        self._torch: Any = None  # what torch is to tell user code; None: what it tells anyhow
-        self._to_begin = False  # a pass, before any command that waits: that may bring its tasks
-        self._parked = False  # it has no tasks left, or one has failed
+        self._torch: Any = None  # what torch is to tell user code; None: what it tells anyway
+        self._to_begin = False  # whether a pass is to begin before the next command, for its tasks
+        self._parked = False  # whether no tasks are left, or one has failed
         self._raised: _Raised | None = None  # what has failed last
 
     @property
@@ -90,10 +90,10 @@ class Stepwise(Execution):
         return self.machine.state is WorkerState.STAND_BY
 
     def step(self) -> None:
-        """Go on for one step. Meanwhile this thread is told that it is the worker's.
+        """Run one step. Meanwhile `get_worker_info()` in this thread is that of the worker.
 
-        KeyboardInterrupt, of user code, ends the pass, and so does what a handler of a signal has
-        raised in it; a ProtocolError: the worker waits in vain.
+        If user code raises KeyboardInterrupt, or a handler of a signal raises something in it, the
+        pass ends, and the exception is raised. Raise ProtocolError if the worker waits in vain.
         """
         self._as_the_worker(self._step)
 
@@ -101,7 +101,7 @@ class Stepwise(Execution):
         outer, outer_torch = told(), torch_info.told()
         if self._torch is not None:
             torch_info.exchange(self._torch)
-            self._torch = None  # it may have a data set, which goes when the next is told
+            self._torch = None  # it may have a data set, which is freed when the next is told
         tell(self._current_info)
         try:
             act()
@@ -142,9 +142,9 @@ class Stepwise(Execution):
         self._take_in(self._maker.make_items())
 
     def _take_in(self, outcome: Outcome | None) -> bool:
-        """Take in what a step has come to; tell whether that is the end of the pass."""
-        # No variable of the frame that has called user code: its error refers to that frame, and so
-        # to the iterable.
+        """Handle the outcome of a step; tell whether the pass is over."""
+        # The frame that has called user code has no variable for the outcome: an error in it refers
+        # to that frame, and so to the iterable.
         self._parked = outcome is TO_GO_ON
         if outcome is None or outcome is LEFT or self._parked:
             return False
@@ -152,7 +152,7 @@ class Stepwise(Execution):
         return True
 
     def end(self) -> None:
-        """Run the finalizers, and let go of everything of the user's."""
+        """Run the finalizers, and release all objects of the user's."""
         try:
             self._as_the_worker(self._finalizers.run)
         finally:
@@ -160,11 +160,11 @@ class Stepwise(Execution):
             self._raised = None
             self._parked = False  # `idle` asks the maker no more
             for each in (self._maker.outbox, self._maker):
-                vars(each).clear()  # they, and what they have, refer to each other
+                vars(each).clear()  # they, and objects that they hold, refer to each other
 
     def _fail(self, event: Any, trouble: Trouble) -> None:
         interrupted = self._maker.is_final(trouble.error)
-        if not interrupted or self.machine.state is WorkerState.CALL:  # it must not be made again
+        if not interrupted or self.machine.state is WorkerState.CALL:  # a call is never repeated
             super()._fail(event, trouble)
         if interrupted:
             raise trouble.error
@@ -191,8 +191,8 @@ class _Raised:
 
 
 _numbers = count(1)
-# Weakly: perhaps nobody asks, and the frames of a traceback refer to those that have called them,
-# and so to the worker and its iterable, which would never be dropped.
+# The references are weak, since an exception may never be loaded. The frames of its traceback refer
+# to those that have called them, and so to the worker and its iterable, which would never be freed.
 _all_raised: WeakValueDictionary[int, _Raised] = WeakValueDictionary()
 
 
@@ -200,7 +200,7 @@ def _thaw(frozen: bytes, number: int) -> Any:
     made = pickling.loads(frozen)
     raised, traceback = _all_raised.pop(number, None), None
     if raised is not None:
-        traceback, raised.traceback = raised.traceback, None  # its worker has it for longer
+        traceback, raised.traceback = raised.traceback, None  # the worker keeps `raised`
     if isinstance(made, BaseException):
         return made.with_traceback(traceback)
     cls, args, state = made

@@ -26,7 +26,7 @@ class Trouble(NamedTuple):
 
 
 class Tasks:
-    """Runs tasks: what ``fn`` makes in a worker that is given several, and `Whole` for one."""
+    """Runs the tasks of a worker. If ``fn`` makes an iterable, the worker puts it into `Whole`."""
 
     made: Any = None  # what ``setup`` or ``fn`` has made, if any: `RemoteIterable.call` reaches it
     origin = "setup"  # which of the two it was
@@ -34,7 +34,7 @@ class Tasks:
     stage = "next"  # what user code is doing, for the error that it may raise
     pickle_stage = "pickle"  # that of an item that does not pickle
     hungry = False  # whether the iterator has ended for want of tasks alone; more may come
-    first: int | None = None  # items of the pass before those it makes; None: they have no index
+    first: int | None = None  # how many items come before those made here; None: they have no index
     calls = False  # whether a function makes an item of each input (`loops.make_results`)
     one_by_one = False  # whether each item is sent before the next is begun
     goes_on = False  # whether the next pass goes on where an earlier one was left
@@ -43,57 +43,57 @@ class Tasks:
     skips: Any = None  # counts the items that are made again
 
     def named(self) -> list[tuple[str, Any]]:
-        """Return what the user has given, each by its name, for messages."""
+        """Return what the user has given, each with its name, for messages."""
         return []
 
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
-        """Begin a pass, as told; return what yields items, and a `Mark` after each shard."""
+        """Begin a pass by its plan; return an iterator of items, with a `Mark` after each shard."""
         raise NotImplementedError
 
     def add(self, tasks: Any) -> None:
-        """Take further tasks; it is not hungry then."""
+        """Add further tasks, after which it is not hungry."""
         raise NotImplementedError
 
     def take_back(self) -> list[Any]:
-        """Take back the tasks that were not begun, and return them. In any thread."""
+        """Take back the tasks that were not begun, and return them. Any thread may call this."""
         return []
 
     def go_on(self) -> Iterator[Any]:
-        """Return what yields the items of the tasks that have come since it was hungry."""
+        """Return an iterator of the items of the tasks left, or added since it was hungry."""
         raise NotImplementedError
 
     def failed_alone(self, made: int) -> int | None:  # noqa: ARG002  most have no use for it
-        """Return the index of the task that has just failed, after so many items of the pass.
+        """Return the index of the task that has failed, after `made` items; None: the pass fails.
 
-        `go_on` returns what yields the items of the tasks after it then. None: the pass fails.
+        After that, `go_on` returns an iterator of the items of later tasks.
         """
         return None
 
     def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
-        """Take in that no task runs for a while, or that it goes on."""
+        """Record that the task stops for a while, or goes on."""
 
     def leave(self, made: int = 0) -> None:
-        """Let go of what the pass has open, after so many items."""
+        """Close what the pass has open, after `made` items."""
 
     def finish(self, made: int) -> bool:  # noqa: ARG002  most have no use for it
-        """Take in the end of a pass of so many items; tell whether one before has used up all."""
+        """Record the end of a pass of `made` items; tell whether an earlier one used up all."""
         return False
 
     def to_snapshot(self, made: int) -> tuple[int, int, Any] | None:  # noqa: ARG002  as above
-        """Return a shard, how many of its items were made, and what has its state.
+        """Return a shard, how many of its items were made, and the object that has its state.
 
-        Of several, another one each time; None if there is none. It is asked between two items, of
-        which this worker has made so many in the pass.
+        If there are several, it returns another one each time; None if there is none. It is called
+        between two items, after this worker has made `made` of them in the pass.
         """
         return None
 
     def where(self) -> Task | tuple[()]:
-        """Tell which task user code runs for just now, if there are several."""
+        """Return the task that user code is running; an empty tuple if there is only one task."""
         return ()
 
 
 class Whole(Tasks):
-    """The one task of a worker whose ``fn`` has made one iterable: iterates on it in each pass."""
+    """The only task of a worker whose ``fn`` has made an iterable: iterate on it in each pass."""
 
     origin = "fn"
 
@@ -102,7 +102,7 @@ class Whole(Tasks):
         self._itself = False  # whether the iterable was its own iterator, in the latest pass
         self._one_shot = False  # whether it was, and cannot begin again
         self._used_up = False
-        self._left = False  # a pass, after some of its items
+        self._left = False  # whether a pass was left after some of its items
         self._stateful: Any = None  # the iterator, if it has a state
         self.first: int = 0
 
@@ -114,7 +114,7 @@ class Whole(Tasks):
         self.stage = "iter"
         iterator: Iterator[Any] = iter(self.made)
         self._itself = iterator is self.made
-        goes_on = self._one_shot  # whether a pass of this worker has left this very iterator
+        goes_on = self._one_shot  # whether an earlier pass of this worker used this very iterator
         self._one_shot = self._itself and not may_begin_again(type(iterator))
         holder = iterator if has_state(iterator) else None
         self.first = 0
@@ -150,7 +150,7 @@ class Whole(Tasks):
 
         if kept is None or not self._itself:
             return go_on(begin, kept, self.first, anchors, self.skips)
-        opened = begin(kept[1])  # if it does not serve, nothing makes the iterable as new
+        opened = begin(kept[1])  # no second try: nothing makes the iterable anew
         pass_over(iterator, self.first, anchors, self.skips, begun=kept[0])
         return opened
 

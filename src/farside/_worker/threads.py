@@ -1,7 +1,7 @@
-"""Threads of a worker: how farside's own begin and wait, and how user code is ended.
+"""Starts farside's own threads in a worker, wakes them, and ends user code from another thread.
 
-Code that goes on when it should end is given an exception from outside. Python can raise it only
-between two bytecodes: a call that blocks in C is not interrupted.
+User code that goes on when it should end gets an exception from outside. Python can raise it only
+between two bytecodes, so a call that blocks in C is not interrupted.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ daemon_threads_allowed = getattr(_thread, "daemon_threads_allowed", lambda: True
 
 
 def start(run: Callable[[], object], name: str) -> Thread:
-    """Begin a thread to `join`; without `threading` where nothing else has imported that.
+    """Start a thread to `join`; without `threading`, unless something else has imported that.
 
-    With what it imports it takes a subinterpreter some 300 KiB. Where it is there, debuggers and
-    the like may have told it what to do in each thread. A RuntimeError: no more can be had.
+    `threading` and its imports take some 300 KiB in a subinterpreter. If it is there, debuggers and
+    the like may have told it what to do in each thread. Raise RuntimeError if no thread can be had.
 
-    It is a daemon, but not in a subinterpreter, which has none: the exit of a process that the
-    worker shares must not wait for it.
+    The thread is a daemon, since the exit of a process that the worker shares must not wait for it.
+    A subinterpreter allows no daemons.
     """
     daemon = daemon_threads_allowed()
     if sys.version_info >= (3, 13) and "threading" not in sys.modules:
@@ -56,13 +56,13 @@ class Bell:
             pass  # it was rung already
 
     def wait(self, seconds: float = -1) -> bool:
-        """Wait until it was rung, or for so many seconds; tell whether it was."""
+        """Wait until the bell is rung, or for so many seconds; tell whether it was rung."""
         return self._silent.acquire(timeout=seconds)
 
 
 wakers: list[Callable[[], object]] = []
-"""Called after SystemExit was raised in user code: it may wait, in C code that farside itself can
-break off, for an item of a worker of its own."""
+"""Called after SystemExit was raised in user code. That code may wait for an item of a worker of
+its own, in C code that farside itself can break off."""
 
 
 class Interruptible:
@@ -74,9 +74,9 @@ class Interruptible:
         self._raising = self._over = False
 
     def done(self) -> None:
-        """Say that it has ended: nothing is left to interrupt."""
-        # What the listener raises may strike anywhere in here, and then this is called again. So it
-        # takes no lock: Python 3.14 leaves a lock locked that is taken just then.
+        """Record that it has ended: nothing is left to interrupt."""
+        # What the listener raises may strike anywhere in here; then this is called again. So it
+        # takes no lock: if that strikes as a lock is taken, Python 3.14 leaves it locked.
         self._over = True
         self.ended.ring()
         while self._raising:
@@ -86,18 +86,18 @@ class Interruptible:
     def interrupt(
         self, patience: Iterable[float], closing: Callable[[], float] = lambda: 0.0
     ) -> None:
-        """Raise SystemExit in the thread, after so many seconds each time, until it is over.
+        """Raise SystemExit in the thread, after each number of seconds, until it has ended.
 
-        Each time it has as many more as `closing` returns: while it closes what it has open, it
-        does what it should.
+        Each time, the thread first gets as many more seconds as `closing` returns, to close what it
+        has open.
         """
         show = sys.unraisablehook
         for seconds in patience:
             if self.ended.wait(seconds) or self.ended.wait(closing()):
                 sys.unraisablehook = show
                 break
-            # A generator that is dropped runs its ``finally`` as a finalizer: what is raised there
-            # is printed.
+            # If a generator is dropped, its ``finally`` runs in a finalizer. Python would print the
+            # SystemExit that is raised there.
             sys.unraisablehook = lambda it: issubclass(it.exc_type, SystemExit) or show(it)
             self._raising = True
             if not self._over:

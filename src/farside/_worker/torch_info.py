@@ -1,4 +1,4 @@
-"""Lets PyTorch's ``get_worker_info()``, which many iterable data sets ask, tell the shard."""
+"""Lets PyTorch's ``get_worker_info()``, which many iterable data sets call, return the shard."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ class _Info:
 
 
 def tell_torch(where: Callable[[], Task]) -> None:
-    """Let torch tell of the shard that user code reads just now, or as soon as it is imported."""
+    """Let torch return the shard that user code reads just now, as soon as torch is imported."""
     exchange(_Info(where))
 
 
 def add_dataset(dataset: Any) -> None:
-    """Let torch tell the data set too, which code for a DataLoader changes in each worker."""
+    """Let torch return the data set too, which code for a DataLoader changes in each worker."""
     info = told()
     if type(info) is _Info:
         info.dataset = dataset
 
 
 def told() -> Any:
-    """Return what torch tells, or will tell as soon as it is imported."""
+    """Return what torch's function returns, or will return as soon as torch is imported."""
     worker = modules.get(_MODULE)
     return _LATER.info if worker is None else getattr(worker, "_worker_info", None)
 
 
 def exchange(info: Any) -> None:
-    """Let torch tell something else, or as soon as it is imported."""
-    _LATER.info = info  # also where it is there: another thread may just import it
+    """Let torch's function return `info`, as soon as torch is imported."""
+    _LATER.info = info  # in any case: another thread may just be importing torch
     worker: Any = modules.get(_MODULE)
     if worker is None:
         if info is not None and not _LATER.waits:
@@ -75,20 +75,20 @@ def exchange(info: Any) -> None:
 
 
 class _Later:
-    """What to tell torch, which an iterator may import, and ask at once, within its first item."""
+    """What torch is to return: an iterator may import torch, and ask it, within its first item."""
 
     info: Any = None
-    waits = False  # whether it is told then
+    waits = False  # whether `exchange` is called when torch is imported
 
 
 _LATER = _Later()
 
 
 class _Here:
-    """Collates tensors as PyTorch does where no worker is told.
+    """Collates tensors as PyTorch does outside of its own workers.
 
-    In a worker it would take memory of /dev/shm, for its own way to the parent. What goes farside's
-    way is copied anyway, and in a container there may be little of that memory.
+    In a worker, PyTorch would take memory of /dev/shm, for its own way to the parent. farside
+    copies the batch anyway, and in a container there may be little of that memory.
     """
 
     def __init__(self, collate: Callable[..., Any]) -> None:
@@ -96,7 +96,7 @@ class _Here:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         before = told()
-        if type(before) is not _Info:  # in a DataLoader of the user's, for one
+        if type(before) is not _Info:  # as in a DataLoader of the user's
             return self._collate(*args, **options)
         exchange(None)
         try:
