@@ -20,8 +20,8 @@ _UNLIMITED = 1 << 60  # where there is no limit, version 1 gives some number of 
 def processors() -> int | None:
     """Return how many processors this process may use; None: that is not known.
 
-    A quota of 1.5 processors counts as two: one busy process would not use it up. The quota is that
-    of the first call, since to look for it takes as long as a short pass.
+    A quota of 1.5 processors counts as two: one busy process would not use it up. The quota is read
+    by the first call only, since reading it takes as long as a short pass.
     """
     count = os.cpu_count()
     if sys.version_info >= (3, 13):
@@ -57,7 +57,7 @@ class OomKills:
     """Counts how many processes of a process's control group were killed for lack of memory."""
 
     def __init__(self, pid: int) -> None:
-        # The folder and the file that count them, and the count.
+        # The folder and the name of the file that counts them, and the count.
         self._place: tuple[str, str] = "", ""
         self._before: int | None = None
         for folder, first in _folders(pid, "memory"):
@@ -82,11 +82,11 @@ def _read(folder: str, name: str) -> int | None:
 
 
 def _folders(pid: int | str, controller: str) -> Iterator[tuple[str, bool]]:
-    """Yield the folders of a process's group and of those around it; and whether of version 1."""
+    """Yield the folders of a process's group and of its ancestors; and whether of version 1."""
     try:
         with open(f"{_PROC}/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.rstrip("\n").split(":", 2) for line in file]
-    except OSError:  # not Linux; no /proc; it has ended
+    except OSError:  # not Linux; no /proc; the process has ended
         return
     for _, controllers, path in lines:
         first = controller in controllers.split(",")

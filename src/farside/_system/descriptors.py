@@ -1,7 +1,7 @@
-"""Who owns which file descriptor.
+"""Records which file descriptors farside owns, and closes them in forked children.
 
 The end of a stream is how either side learns that the other is gone, so an end of a pipe must
-be held by one side alone. Descriptors are close-on-exec (`os.pipe` sees to that), which is
+be held by one side alone. Descriptors are close-on-exec (`os.pipe` makes them so), which is
 enough for spawned children. A forked child inherits all of them, so it closes them before
 anything else runs in it, whoever forked: the ``fork`` start method, `os.fork`, another thread.
 """
@@ -28,19 +28,20 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     class Closable(Protocol):
-        """What owns file descriptors."""
+        """An owner of file descriptors."""
 
         def close(self) -> None:
             """Close them, once."""
 
 
-# Reentrant, since a Descriptor may be collected, and so closed, while this thread holds it. Ctrl-C
-# is held back with it: it would leave descriptors without an owner.
+# Reentrant, since a Descriptor may be collected, and so closed, while this thread has the lock.
+# Ctrl-C is held back meanwhile, since it would leave descriptors without an owner.
 _lock = threading.RLock()
 _PATIENCE = 0.1
-"""How many seconds to wait for it, each time. Who has it for longer runs user code: a finalizer
-that the collector calls, or a signal handler. That may wait for just this thread, as `close()` does
-for the thread of a subinterpreter. Meanwhile no other thread forks, so the lock is not needed."""
+"""How many seconds to wait for the lock. A thread that has it for longer is running user code: a
+finalizer that the collector calls, or a signal handler. This may wait for the very thread that
+wants the lock, as `close()` does for that of a subinterpreter. It does not fork meanwhile, so the
+other thread goes on without the lock."""
 _live: WeakSet[Closable] = WeakSet()
 _inheriting = threading.local()
 _fillers = 0
@@ -57,7 +58,7 @@ def _with_patience(work: Callable[[], T]) -> T:
 
 
 class Descriptor:
-    """One file descriptor with one owner; closed with it, or when the owner says so."""
+    """One file descriptor with one owner, who closes it; it is also closed when it is dropped."""
 
     __slots__ = ("__weakref__", "_fd", "_users", "closed")
 
@@ -74,15 +75,15 @@ class Descriptor:
         return self._fd
 
     def use(self, work: Callable[[int], T]) -> T:
-        """Do some work with the number, while another thread may call `close`.
+        """Call `work` with the number, while another thread may call `close`.
 
-        The last of those who use it closes it then. Else what the program opens meanwhile could get
-        the number, and the work would be done with that.
+        Then the last user closes the descriptor. Otherwise a file that the program opens meanwhile
+        could get the number, and the work would be done on that.
         """
         token = object()
         try:
             self._users.add(token)
-            return work(self.fileno())  # asked after that: `close` looks in the other order
+            return work(self.fileno())  # after `add`: `close` uses the opposite order
         finally:
             self._users.discard(token)
             if self.closed:
@@ -97,7 +98,7 @@ class Descriptor:
             self.close_now()
 
     def close_now(self) -> None:
-        """Close it, whoever uses it."""
+        """Close the descriptor, even if somebody uses it."""
         self.closed = True
         _guarded(self._close)
 
@@ -130,7 +131,7 @@ def opened(opener: Callable[[], int]) -> Descriptor:
 
 
 def adopt(owner: Closable, opener: Callable[[], object]) -> None:
-    """Close an owner of descriptors in forked children too, as of when it opens them."""
+    """Open descriptors by `opener`; children forked from then on close their owner."""
 
     def open_it() -> None:
         _live.add(owner)
@@ -140,7 +141,7 @@ def adopt(owner: Closable, opener: Callable[[], object]) -> None:
 
 
 def check_room(count: int, descriptor: Descriptor) -> None:
-    """Check that so many more descriptors can be had, as duplicates of any one: else an OSError."""
+    """Raise OSError unless `count` more descriptors can be had. Any `descriptor` will do."""
     spare: list[int] = []
 
     def look() -> None:
@@ -155,9 +156,10 @@ def check_room(count: int, descriptor: Descriptor) -> None:
 
 
 def with_standard_filled(work: Callable[[], T]) -> T:
-    """Do some work that opens descriptors out of reach, or starts a process.
+    """Call `work`, which opens descriptors or starts a process, with 0, 1 and 2 open.
 
-    What it opens is not 0, 1 or 2, and the process has these, though they may be closed here.
+    So what it opens gets none of these numbers, and a process that it starts has all of them, even
+    if some are closed here otherwise.
     """
     _guarded(_fill)
     try:
@@ -167,7 +169,7 @@ def with_standard_filled(work: Callable[[], T]) -> T:
 
 
 def without_standard() -> list[int]:
-    """Return which of the descriptors 0, 1 and 2 are closed, or are filled only for a moment."""
+    """Return which of the descriptors 0, 1 and 2 are closed, or are open only for a moment."""
     return _guarded(lambda: [*closed_standard(), *_filled])
 
 
@@ -196,7 +198,7 @@ def inherited(ends: Sequence[Descriptor]) -> Iterator[None]:
         _inheriting.ends = ()
 
 
-_forking = threading.local()  # its `end` gives back the lock, if the thread has it
+_forking = threading.local()  # its `end` releases the lock, if the thread has it
 
 
 def _before_fork() -> None:
@@ -219,8 +221,9 @@ def _close_in_child() -> None:
             getattr(descriptor, "close_now", descriptor.close)()
 
 
-# In the parent, no Python code runs: if a signal came as it forked, the handler would strike there.
-# The lock would be held for ever, and Python drops what a hook raises, so Ctrl-C would do nothing.
+# The hook of the parent is C code. If it were Python code, the handler of a signal that came during
+# the fork would run there. What it raises, Python would drop, so Ctrl-C would do nothing, and the
+# lock would never be released.
 at_fork(
     before=_before_fork,
     after_in_parent=partial(methodcaller("end"), _forking),

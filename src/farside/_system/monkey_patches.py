@@ -1,4 +1,4 @@
-"""What gevent or eventlet has put in the place of threads, sockets, and so on."""
+"""Finds out what gevent or eventlet has replaced: threads, sockets, and so on."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def patched(what: str) -> str | None:
 def in_the_way(*, of_threads: bool = False) -> str | None:
     """Say which modules eventlet has replaced that a wait for a worker needs; None: none of them.
 
-    There is no `select.poll` then, and others run in the middle of an `os.write`. With
-    `of_threads`, a thread of ours waits, which would never let the others run.
+    eventlet removes `select.poll`, and lets other threads run in the middle of an `os.write`. With
+    `of_threads`, a thread of farside's waits too, and would never let the others run.
     """
     needed = ("select", "os", "thread") if of_threads else ("select", "os")
     replaced = [name for name in needed if patched(name) == "eventlet"]
@@ -31,7 +31,7 @@ def in_the_way(*, of_threads: bool = False) -> str | None:
 
 
 def check_threads() -> None:
-    """Refuse threads that are coroutines, which run only when the others let them."""
+    """Raise RuntimeError if threads are coroutines, which run only when the others let them."""
     library = patched("thread")
     if library is not None:
         raise RuntimeError(

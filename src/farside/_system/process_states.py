@@ -1,4 +1,4 @@
-"""What the kernel tells of a process, as long as that is there: the fields of proc_pid_stat(5)."""
+"""Reads what the kernel tells of a process until it is reaped: the fields of proc_pid_stat(5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def is_stopped(pid: int) -> bool:
 def is_ending(pid: int) -> bool:
     """Tell whether a process is about to end, or has ended, as far as the kernel says.
 
-    It closes its descriptors a moment before its end is told. On a busy machine that may be long.
+    The process closes its descriptors a moment before its parent can learn of its end. On a busy
+    machine, that moment may be long.
     """
     try:
         return bool(int(fields(pid)[6]) & _PF_EXITING)
@@ -24,6 +25,6 @@ def is_ending(pid: int) -> bool:
 
 
 def fields(pid: int) -> list[bytes]:
-    """Return what Linux tells of a process: its state, and so on."""
+    """Return the fields of a process from its state on."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].split()

@@ -1,8 +1,7 @@
-"""What the kernel does at SIGINT, where code in C has a say in it.
+"""Finds out what the kernel does at SIGINT, where code in C has a say in it.
 
-Python knows its own handlers alone. As it sets one, it takes the place of what code in C has
-installed (`faulthandler.register`, the runtime of another language), and undoes
-`signal.siginterrupt`.
+Python knows only its own handlers. When it sets one, it replaces what code in C has installed
+(`faulthandler.register`, the runtime of another language), and undoes `signal.siginterrupt`.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ _STRUCT_BYTES = 512  # more than a ``struct sigaction`` takes anywhere
 
 _HANDLER = slice(16)
 _FLAGS = slice(136, 140)
-"""Where it has its flags on 64-bit Linux. Before them lie the handler and 1024 bits for signals, of
-which the kernel has 64, and the C library fills the rest with anything. (That of macOS has 16 bytes
-in all. Where the flags lie elsewhere, the action seems to be foreign, and is put back for nothing.)
-"""
+"""Where the structure has its flags on 64-bit Linux. Before them are the handler and 1024 bits for
+signals. The kernel uses 64 of these; the C library fills the rest with anything. (On macOS, the
+structure has 16 bytes in all. Where the flags are elsewhere, an action of Python's seems foreign,
+and is put back needlessly.)"""
 
 
 class Sigaction:
     """Tells whether code in C has a say in SIGINT. The main thread alone may ask.
 
-    Python's present handler is set once, to learn how the kernel sees that. This raises an OSError
-    if Python may not look into the C library or is linked statically, and an AttributeError if that
-    has no ``sigaction``.
+    To learn how the kernel sees a handler of Python's, the present one is set once. Raise OSError
+    if Python may not look into the C library or is linked statically, and AttributeError if the
+    library has no ``sigaction``.
     """
 
     def __init__(self, handler: Any) -> None:
-        self._call = ctypes.PyDLL(None).sigaction  # to let go of the GIL would cost more than it
+        self._call = ctypes.PyDLL(None).sigaction  # releasing the GIL would cost more
         self._buffer = ctypes.create_string_buffer(_STRUCT_BYTES)
         view = memoryview(self._buffer).cast("B")
         self._handler, self._flags = view[_HANDLER], view[_FLAGS]  # one call each, to look at them
@@ -47,7 +46,7 @@ class Sigaction:
         self._pythons = bytes(self._handler), bytes(self._flags)
 
     def foreign(self) -> Callable[[Step], Step] | None:
-        """Return what makes a step that keeps the present action; None if it is Python's own."""
+        """Return what lets a step keep the present action; None if that action is Python's own."""
         self._ask()
         handler, flags = self._pythons
         if self._handler == handler and self._flags == flags:
@@ -58,5 +57,5 @@ class Sigaction:
 
 
 def _in_one(*steps: Step) -> Step:
-    """Make one step of several, in which no handler of a signal comes between two of them."""
+    """Make one step of several, so that no handler of a signal runs between two of them."""
     return partial(deque, map(partial.__call__, steps), 0)  # all of it is code in C

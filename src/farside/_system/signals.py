@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import sys
 
-# What the functions of `signal` call. They make enumeration members of what they return, which
-# takes five times as long as the rest, and a loop over small items does this for each frame. And to
-# import `signal` is start-up time.
+# These are what the functions of `signal` call. Those turn each result into a member of an
+# enumeration, which takes five times as long as the rest, and a loop over small items makes these
+# calls for each frame. And `signal` would take time to import.
 from _signal import SIGINT, getsignal, signal  # type: ignore[import-not-found]
 
 from .._in_c import SimpleNamespace, get_ident, partial
@@ -45,16 +45,16 @@ here = SimpleNamespace(pid=os.getpid())  # this process; its number, known witho
 
 
 def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
-    """Do some work, and let no handler of SIGINT that is written in Python run meanwhile.
+    """Call `work`, and let no handler of SIGINT that is written in Python run meanwhile.
 
-    It runs at the end instead, if the signal has come. Only the main thread has to do anything. A
-    handler of another signal may still raise in the middle; that of SIGINT is put back then too.
-    Handlers of SIGINT in C stay in force, meanwhile and afterwards.
+    If the signal has come, the handler runs at the end instead. Only the main thread has to do
+    anything. A handler of another signal may still raise in the middle; even then, the handler of
+    SIGINT is put back. Handlers of SIGINT in C stay in force, meanwhile and afterwards.
     (A context manager could not promise that: Python 3.14 looks for signals between a call of
     ``__enter__`` and the block.)
 
-    What the work returns is lost when the handler raises at the end. With `once`, a second signal
-    is not held back: who presses Ctrl-C again, in work that has to wait after all, means it.
+    The result of the work is lost if the handler raises at the end. With `once`, a second signal is
+    not held back: a user who presses Ctrl-C again, while the work has to wait after all, means it.
     """
     global _held  # noqa: PLW0603  there is one for the process
     if get_ident() != _main_ident:
@@ -66,7 +66,7 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
     if ask is None:
         return work()
     foreign = ask()
-    _came.clear()  # an exception may have struck at the end of an earlier time
+    _came.clear()  # an exception may have struck at the end of an earlier call
     _held = handler
     if once or foreign is not None:
         return _defer_with_care(work, handler, foreign, once=once)
@@ -85,7 +85,7 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
 
 
 _held: Any = None  # the handler that is held back
-_came: list[FrameType | None] = []  # the frame in which a SIGINT has come that is held back
+_came: list[FrameType | None] = []  # the frame in which the SIGINT came that is held back
 
 
 def _note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
@@ -94,7 +94,7 @@ def _note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 
 
 def _defer_with_care(work: Callable[[], T], handler: Any, foreign: Any, *, once: bool) -> T:
-    """Do the same where code in C has a say in SIGINT, or where only the first is held back."""
+    """Do what `defer_sigint` does if code in C has a say in SIGINT, or with `once`."""
     global _held  # noqa: PLW0603  as in `defer_sigint`
     came: list[FrameType | None] = [] if once else _came
     hold = partial(signal, SIGINT, partial(_note_first, came, handler) if once else _note)
@@ -125,9 +125,9 @@ def _note_first(
 
 
 def _begin_in_child() -> None:
-    """Let a forked child have signals as they are without `defer_sigint`.
+    """Put back, in a forked child, a handler of SIGINT that `defer_sigint` was holding back.
 
-    Another thread may have been in the middle of that, which goes on in the parent alone.
+    Another thread may have been in the middle of that call, which goes on only in the parent.
     """
     global _main_ident  # noqa: PLW0603  it is the thread that has forked
     # `threading` may have its own turn later, if it was imported later.
@@ -156,7 +156,7 @@ def _learn_to_ask(handler: Any) -> Callable[[], Any] | None:
     if sys.version_info >= (3, 13):
         import _interpreters
 
-        if _interpreters.get_current()[0] != 0:  # the main thread can run those as well
+        if _interpreters.get_current()[0] != 0:  # a subinterpreter, run by the main thread
             _main_ident = None
             return None
     try:
@@ -169,12 +169,12 @@ def _learn_to_ask(handler: Any) -> Callable[[], Any] | None:
 
 
 def with_lock(lock: Lock | RLock, work: Callable[[], T]) -> T:
-    """Do some work that may wait, under a lock that Ctrl-C cannot leave locked.
+    """Call `work`, which may wait, under a lock that Ctrl-C cannot leave locked.
 
-    ``with lock:`` does not do: Python 3.14 looks for signals after it has taken the lock and
+    ``with lock:`` is not enough: Python 3.14 looks for signals after it has taken the lock and
     before it knows that it has to release it.
 
-    Waiting can be interrupted: for the lock, and in the work.
+    Ctrl-C can interrupt the wait for the lock, and waits in the work.
     """
     held: list[bool] = []
     try:
@@ -186,7 +186,7 @@ def with_lock(lock: Lock | RLock, work: Callable[[], T]) -> T:
 
 
 def try_lock(lock: Lock | RLock, work: Callable[[], T], seconds: float = 0) -> T | None:
-    """Do some work as `with_lock` does, if the lock is free within some seconds; None if not."""
+    """Call `work` as `with_lock` does, if the lock is free within some seconds; None if not."""
     held: list[bool] = []
     try:
         held.extend(filter(None, map(lock.acquire, [True], [seconds])))

@@ -1,7 +1,8 @@
-"""A write to who is gone must not end this process: to a worker, or by one of its own threads.
+"""Keeps a write to a pipe without a reader from ending this process by SIGPIPE.
 
-Python ignores SIGPIPE, so that such a write raises. But command-line programs often restore the
-signal's default, which ends the process.
+Python ignores SIGPIPE, so that such a write raises an error. But command-line programs often
+restore the signal's default, which ends the process. This concerns writes to workers, and those of
+workers that are subinterpreters of this process.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 def guarded(write: Callable[..., T], *given: Any) -> T:
-    """Write to a pipe. Where SIGPIPE would end the process, hold it back, and take it off."""
+    """Write to a pipe. Where SIGPIPE would end the process, block the signal and discard it."""
     if getsignal(SIGPIPE) != SIG_DFL:
         return write(*given)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {SIGPIPE})
@@ -37,10 +38,11 @@ def guarded(write: Callable[..., T], *given: Any) -> T:
 def outlast(end: Descriptor) -> None:
     """Where SIGPIPE would end the process, let a pipe have a reader for as long as it has a writer.
 
-    For a writer in this process that does not guard its writes, before this end is closed.
+    This is for a writer in this process that does not guard its writes. Call it before `end`, the
+    one to read from, is closed.
     """
     if getsignal(SIGPIPE) == SIG_DFL:
-        # It is closed already, or no descriptors, or no threads, are left.
+        # Perhaps the end is closed already, or no descriptors, or no threads, are left.
         with suppress(LinkClosedError, OSError, RuntimeError):
             start_new_thread(_read_on, (opened(lambda: os.dup(end.fileno())),))
 

@@ -1,7 +1,7 @@
-"""Descriptors 0, 1 and 2, where they are closed, as in a daemon.
+"""Keeps descriptors of farside's away from 0, 1 and 2, which may be closed, as in a daemon.
 
-The next three that are opened get these numbers. Then what a C library prints goes there: to a pipe
-of frames, for example, which is out of step from then on.
+The next descriptors that are opened get these numbers. Then what a C library prints goes there: to
+a pipe of frames, for example, which is out of step from then on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _COUNT = 3
 
 
 def above_standard(fd: int) -> int:
-    """Return a descriptor, close-on-exec, or one with a greater number in its place."""
+    """Return a descriptor, or, in place of 0, 1 or 2, a duplicate above them, close-on-exec."""
     if fd >= _COUNT:
         return fd
     import fcntl  # hardly ever needed
@@ -34,7 +34,7 @@ def closed_standard() -> list[int]:
 
 
 def fill_standard() -> list[int]:
-    """Open the null device where one is closed, as far as descriptors are left; return which."""
+    """Open the null device as those that are closed, while descriptors are left; return which."""
     filled = []
     for _ in closed_standard():
         try:

@@ -9,7 +9,7 @@ from .descriptors import opened, pipe
 
 
 class Wakeup:
-    """What such a thread waits for. Any thread may set it, and close it."""
+    """A descriptor for a thread to wait for. Any thread may set it, and close it."""
 
     def __init__(self) -> None:
         try:
@@ -30,10 +30,11 @@ class Wakeup:
 
     def set(self) -> None:
         try:
-            # Both ends of a pipe: a write to who is gone may end the process.
+            # Both ends are used, so that neither is closed: a write without a reader may end the
+            # process.
             self._read.use(lambda _: self._write.use(_ring))
         except (LinkClosedError, OSError):
-            pass  # closed already, and so heard
+            pass  # closed, or so full that the thread wakes up anyway
 
     def clear(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What is alive of objects that are known weakly, while other threads make some."""
+"""Lists the values of a weak dictionary that are alive, while other threads add some."""
 
 from __future__ import annotations
 
