@@ -1,4 +1,4 @@
-"""Imported by a fork server that farside starts, before it forks anything: lets it see SIGCHLD."""
+"""Unblocks SIGCHLD in a fork server that farside starts, which imports this before it forks."""
 
 import signal
 

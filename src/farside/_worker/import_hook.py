@@ -20,7 +20,7 @@ def when_imported(module: str, act: Callable[[], object]) -> None:
 
 
 class _Finder:
-    """Finds a module by the other finders until it is loaded: user code may only look for it."""
+    """Finds a module by the other finders. It stays until the module is loaded, not only found."""
 
     def __init__(self, module: str, act: Callable[[], object]) -> None:
         self.module = module

@@ -2,7 +2,7 @@
 
 This is the resource tracker, since one of its own would unlink at its end what the parent still
 uses; and the key by which proxies of a manager authenticate themselves. Both are set when user code
-imports multiprocessing, as to import it takes longer than all the rest of a start.
+imports multiprocessing, since importing it takes longer than all the rest of a start.
 """
 
 from __future__ import annotations

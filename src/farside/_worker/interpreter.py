@@ -42,7 +42,7 @@ def _end_multiprocessing() -> None:
     """End the fork server and the resource tracker that user code of this interpreter started.
 
     multiprocessing keeps them for as long as the process lives, and has no public way to end
-    them. Its own exit handler needs the tracker, so it is called here before, even if
+    them. Its own exit handler needs the tracker, so that handler is called first, even if
     multiprocessing was there before `main`: a ``.pth`` file can import it, as that of coverage
     does.
     """

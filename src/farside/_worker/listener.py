@@ -67,13 +67,13 @@ class Commands:
         self._alert(True)
 
     def take_back(self) -> list[int]:
-        """Take back tasks that were not begun; return their numbers. The listener calls this.
+        """Take back tasks that were not begun; return their numbers. Call it where `put` is called.
 
-        While the other thread takes a command, there are none. Only the last tasks to have come are
-        taken back: results have no label, so the parent would take the result of a later task for
-        that of an earlier one. The command that has brought a task stays, without the task: the
-        other thread may have seen that there is a command, and would wait for it before it sends
-        what it has made.
+        There are none while the other thread takes a command. Only the last tasks to have come are
+        taken back. Otherwise the parent could take the result of a later task for that of an
+        earlier one, since results have no label. A command that has brought tasks stays, without
+        them: the other thread may have seen that there is a command, and would wait for it before
+        it sends what it has made.
         """
         return try_lock(self.taking, self._take_back) or []
 

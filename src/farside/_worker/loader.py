@@ -30,7 +30,8 @@ class Batches:
 
     The arguments are those of `farside.torch.data_loader`; without a `size`, samples are not
     batched. An object of this class also has the attributes of the data set, so that
-    `RemoteIterable.call` finds them. Its own begin with an underscore, so as not to hide those.
+    `RemoteIterable.call` finds them. The names of its own attributes begin with an underscore, so
+    as not to hide those.
     """
 
     def __init__(
@@ -118,8 +119,7 @@ class Batches:
 
     def _seed_accelerators(self, torch: Any, seed: int) -> None:
         """Seed PyTorch's generators of accelerators: the first time, and later if any is in use."""
-        # For those that are not in use, PyTorch formats the stack, which may take longer than a
-        # batch.
+        # For those that are not in use, PyTorch formats the stack: longer than many a batch takes.
         used = [getattr(getattr(torch, name, None), "is_initialized", bool)() for name in _SEEDED]
         if not self._seeded or any(used) or torch.backends.mps.is_available():
             torch.manual_seed(seed)

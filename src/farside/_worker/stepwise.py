@@ -82,7 +82,7 @@ class Stepwise(Execution):
 
     @property
     def idle(self) -> bool:
-        """Whether it can only go on when it is told something."""
+        """Whether it can do nothing until a command comes."""
         if not self._commands.empty():
             return False
         if self.machine.state is WorkerState.ITERATION:
