@@ -14,6 +14,7 @@ import termios
 from array import array
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from .._in_c import FREE_THREADED, RLock, partial
 from .._memory.arena import ARENA_PEAK, ARENA_USED, Arena
@@ -102,10 +103,8 @@ class PipeLink(Link):
         return not writer.pending
 
     def flush(self) -> None:
-        try:
+        with suppress(LinkClosedError):  # reading tells
             defer_sigint(lambda: sigpipe.guarded(self._writer.write_what_fits))
-        except LinkClosedError:
-            pass  # reading tells
 
     def acknowledge(self, epoch: int, total: int) -> None:
         if epoch > self._latest[0]:

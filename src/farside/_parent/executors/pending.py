@@ -16,7 +16,7 @@ from ..passes.batches import Batch
 from ..passes.supply import Supply
 from ..remote_failures import to_keep
 
-_PAUSE_SECONDS = 0.01  # between two tries, where memory has run out
+_PAUSE_SECONDS, _TRIES = 0.01, 500  # between two tries, and how many, where memory has run out
 
 
 class BrokenWorkersError(FarsideError, BrokenExecutor):
@@ -137,6 +137,7 @@ class Pending(Supply):
             try:
                 work = self._works.popleft()
             except IndexError:
+                self._taking = None
                 return [], 0
             self._taking = work.future
             if not work.future.set_running_or_notify_cancel():
@@ -163,14 +164,15 @@ def _fail(future: Future[Any], error: BaseException) -> None:
 
 
 def insist(act: Callable[..., object], *given: Any) -> None:
-    """Do what must be done, as soon as there is memory for it."""
-    while True:
+    """Call `act`, and call it again while there is no memory for it, for five seconds at least."""
+    for _ in range(_TRIES):
         try:
             act(*given)
         except MemoryError:
             sleep(_PAUSE_SECONDS)
         else:
             return
+    act(*given)
 
 
 def give(settle: Callable[[Any], None], outcome: Any) -> None:
