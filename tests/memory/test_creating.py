@@ -1,6 +1,7 @@
 """Memory to be shared is made: it has no name, a fixed size, and as much room as can be had."""
 
 import errno
+import mmap
 import os
 import tempfile
 
@@ -90,6 +91,34 @@ def test_the_arena_is_smaller_where_files_are(
     shared, mapping = share(1 << 30)
     assert mapping.arena_bytes == arena_bytes
     shared.close()
+
+
+LOCKED = """\
+import ctypes, os, resource
+from farside._memory.creating import share
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (6 << 20, 6 << 20))
+if os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)  # the limit does not hold for root
+MCL_FUTURE = 2
+assert ctypes.CDLL(None).mlockall(MCL_FUTURE) == 0
+shared, mapping = share(1 << 30)
+print(0 < mapping.arena_bytes < 6 << 20)
+"""
+
+
+def test_the_arena_is_smaller_where_all_memory_is_locked() -> None:
+    """The system says EAGAIN then, and not ENOMEM."""
+    assert run_python(LOCKED) == "True\n"
+
+
+def test_no_memory_that_may_be_locked_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def limited(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(mmap, "mmap", limited)
+    with pytest.raises(BackendUnavailableError, match=r"mlockall.*ulimit -l"):
+        share(1 << 30)
 
 
 def test_an_arena_leaves_most_of_the_address_space(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,9 @@ def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]
         if error.errno == errno.EFBIG:
             reason = f"no file of {HEADER_BYTES} bytes may be written"
             cure = "raise the limit on the size of files (ulimit -f)"
+        elif error.errno == errno.EAGAIN:
+            reason = "all memory of this process is locked (mlockall), and no more may be"
+            cure = "raise the limit on locked memory (ulimit -l)"
         elif error.errno == errno.ENOSPC:
             reason = "there is no space left for it"
             cure = (

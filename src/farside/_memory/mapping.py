@@ -38,7 +38,8 @@ _FLAGS_END = CONTROL_BYTES + SLOTS
 _SIZES_END = _FLAGS_END + 8 * SLOTS
 _STEP = 1 << 20  # bytes; the system takes some 0.2 ms to make them
 
-_TOO_MUCH = {errno.ENOMEM, errno.EFBIG, errno.ENOSPC}
+_TOO_MUCH = {errno.ENOMEM, errno.EFBIG, errno.ENOSPC, errno.EAGAIN}
+"""EAGAIN: after ``mlockall``, no more memory of this process may be locked."""
 _WORTH_IT = 1 << 20  # an arena that is smaller holds hardly anything
 
 
