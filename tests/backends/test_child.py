@@ -168,6 +168,20 @@ def test_a_pid_that_may_be_a_stranger_s_is_not_signalled(
     assert signalled == []
 
 
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM])
+def test_a_sandbox_that_forbids_to_signal_by_a_pidfd(
+    start: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", refuse)
+    child = start("fork")
+    assert child.send(signal.SIGTERM)
+    assert child.wait(10)
+    assert (child.code, child.lost) == (-signal.SIGTERM, None)
+
+
 def test_a_process_of_another_user_cannot_be_signalled(
     start: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,13 +95,21 @@ class Child:
 
     def _send(self, number: int) -> bool:
         try:
-            if self._handle is not None:
-                signal.pidfd_send_signal(self._handle.fileno(), number)
-            else:
+            if self._handle is None or not self._send_by(self._handle, number):
                 os.kill(self.pid, number)
         except (ProcessLookupError, LinkClosedError):
             pass  # it has ended, just now
         except PermissionError:  # this process has another user by now
+            return False
+        return True
+
+    @staticmethod
+    def _send_by(handle: Descriptor, number: int) -> bool:
+        try:
+            signal.pidfd_send_signal(handle.fileno(), number)
+        except ProcessLookupError:
+            raise
+        except OSError:  # a policy forbids it
             return False
         return True
 
