@@ -1,6 +1,7 @@
 """A process that ends with its parent, though no Python code can run in it."""
 
 import ctypes
+import errno
 import fcntl
 import os
 import signal
@@ -115,6 +116,26 @@ def test_a_python_that_cannot_load_the_c_library(monkeypatch: pytest.MonkeyPatch
     def go_on(fd: int) -> None:
         tie(fd)
         assert not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ASYNC
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+    assert in_a_child(go_on) == 0
+
+
+@pytest.mark.parametrize("missing", ["F_SETSIG", "F_SETOWN", "F_SETFL"])
+def test_a_system_that_refuses_to_send_signals(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """It may be emulated, or a sandbox: the worker works all the same."""
+    known = fcntl.fcntl
+
+    def limited(fd: int, command: int, argument: int = 0) -> int:
+        if command == getattr(fcntl, missing):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return known(fd, command, argument)
+
+    def go_on(fd: int) -> None:
+        monkeypatch.setattr(fcntl, "fcntl", limited)
+        tie(fd)
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 
     assert in_a_child(go_on) == 0

@@ -28,9 +28,13 @@ def tie(fd: int) -> None:
     if number is None or not _alarm_at(number):
         return
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number, signal.SIGALRM})
-    fcntl.fcntl(fd, fcntl.F_SETSIG, number)
-    fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETSIG, number)
+        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+    except OSError:  # what passes for Linux may not have it, or a policy forbids it
+        signal.signal(number, signal.SIG_DFL)
+        return
     if wait_for(fd, 0, 0):  # the other end was closed before the signal was set up
         signal.alarm(1)
 
