@@ -3,6 +3,7 @@
 import errno
 import mmap
 import os
+import resource
 import tempfile
 
 import pytest
@@ -125,6 +126,16 @@ def test_an_arena_leaves_most_of_the_address_space(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(creating, "_address_space", lambda: 1 << 30)
     shared, mapping = share(1 << 30)
     assert mapping.arena_bytes == 1 << 27
+    shared.close()
+
+
+def test_a_policy_that_forbids_to_ask_for_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "getrlimit", refuse)
+    shared, mapping = share(ARENA)
+    assert mapping.arena_bytes == ARENA
     shared.close()
 
 

@@ -123,6 +123,20 @@ def test_a_quota_is_so_many_processors(
         assert executor._max_workers == expected
 
 
+@pytest.mark.usefixtures("of_sixteen")
+def test_a_policy_that_forbids_to_ask_for_processors(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> int:
+        raise PermissionError
+
+    write(root, "cpu.max", "max 100000\n")
+    monkeypatch.setattr(os, "process_cpu_count", refuse, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", refuse)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert processors() == 3
+
+
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="Python has no such option")
 def test_what_python_was_told_of_processors() -> None:
     command = "from farside._system.cgroup import processors; print(processors())"

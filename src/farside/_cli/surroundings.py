@@ -70,8 +70,10 @@ def _open_files() -> int | None:
         import resource
     except ImportError:  # pragma: no cover  Windows
         return None
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else soft
+    with suppress(OSError):  # a policy forbids to ask
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return None if soft == resource.RLIM_INFINITY else soft
+    return None
 
 
 def _number(path: str) -> int | None:

@@ -24,10 +24,11 @@ def processors() -> int | None:
     by the first call only, since reading it takes as long as a short pass.
     """
     count = os.cpu_count()
-    if sys.version_info >= (3, 13):
-        count = os.process_cpu_count()  # which heeds `python -X cpu_count`
-    elif hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
+    with suppress(OSError):  # a policy forbids to ask
+        if sys.version_info >= (3, 13):
+            count = os.process_cpu_count()  # which heeds `python -X cpu_count`
+        elif hasattr(os, "sched_getaffinity"):
+            count = len(os.sched_getaffinity(0))
     return None if count is None else min([count, *_quotas()])
 
 
