@@ -139,6 +139,16 @@ def test_a_policy_that_forbids_to_ask_for_limits(monkeypatch: pytest.MonkeyPatch
     shared.close()
 
 
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES, errno.ENOSYS])
+def test_a_policy_that_forbids_shared_memory(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(BackendUnavailableError, match=r"no shared memory .*sandbox"):
+        share(ARENA)
+
+
 def test_no_room_for_the_header_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def limited(*_: int) -> None:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))

@@ -13,6 +13,8 @@ from .._system.descriptors import Descriptor, opened
 from ..errors import BackendUnavailableError
 from .mapping import HEADER_BYTES, SECOND_PART, Mapping, largest, reserve
 
+_FORBIDDEN = {errno.EPERM, errno.EACCES, errno.ENOSYS}
+
 
 def create(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]:
     """Make and map shared memory with an arena of a size, or with a second part like the first.
@@ -55,6 +57,9 @@ def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]
         elif error.errno == errno.EAGAIN:
             reason = "all memory of this process is locked (mlockall), and no more may be"
             cure = "raise the limit on locked memory (ulimit -l)"
+        elif error.errno in _FORBIDDEN:
+            reason = f"the system refuses it ({error})"
+            cure = "let the sandbox, or the policy of the container, allow it"
         elif error.errno == errno.ENOSPC:
             reason = "there is no space left for it"
             cure = (
