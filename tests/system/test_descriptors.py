@@ -67,6 +67,20 @@ def test_one_that_other_code_has_closed_is_closed(both: tuple[Descriptor, Descri
     assert both[0].closed
 
 
+def test_one_that_was_closed_is_dropped_without_a_step_that_ctrl_c_can_strike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python drops what is raised in a finalizer, a KeyboardInterrupt too."""
+    ends = pipe()
+    for end in ends:
+        end.close()
+    steps: list[object] = []
+    monkeypatch.setattr(descriptors, "_guarded", steps.append)
+    del ends, end
+    gc.collect()
+    assert steps == []
+
+
 def test_a_closed_descriptor_has_no_number(both: tuple[Descriptor, Descriptor]) -> None:
     both[0].close()
     with pytest.raises(LinkClosedError, match="closed"):

@@ -112,7 +112,8 @@ class Descriptor:
                     raise
 
     def __del__(self) -> None:
-        if hasattr(self, "_fd") and _guarded is not None:  # None: the interpreter is ending
+        # Nothing if it was closed: what Ctrl-C raises in a finalizer is lost.
+        if getattr(self, "_fd", -1) >= 0 and _guarded is not None:  # None: Python is ending
             self.close_now()
 
 
