@@ -23,8 +23,8 @@ PYTHON = ("__future__", "_py_warnings", "warnings", "struct", "copyreg", "_compa
 """Python's own modules, of which not every version has all. `_pickle` imports the last two."""
 
 _FARSIDE = (
-    "_link _memory _in_c _system _system.signals _memory.blocks _memory.mapping _named_tuple"
-    " _memory.parts _memory.arena errors _link.control _link.frames _link.worker_base _link.writer"
+    "_link _memory _in_c _system _system.signals errors _memory.blocks _memory.mapping"
+    " _named_tuple _memory.parts _memory.arena _link.control _link.frames _link.worker_base _link.writer"
     " _link.spinning _link.worker_pipes _memory.allocate _payload _payload.refusals"
     " _payload.worker_info _payload.true_parts _payload.handlers _payload.reducers"
     " _payload.pickling _payload.records"
