@@ -24,17 +24,17 @@ PYTHON = ("__future__", "_py_warnings", "warnings", "struct", "copyreg", "_compa
 
 _FARSIDE = (
     "_link _memory _in_c _system _system.signals errors _memory.blocks _memory.mapping"
-    " _named_tuple _memory.parts _memory.arena _link.control _link.frames _link.worker_base _link.writer"
-    " _link.spinning _link.worker_pipes _memory.allocate _payload _payload.refusals"
-    " _payload.worker_info _payload.true_parts _payload.handlers _payload.reducers"
-    " _payload.pickling _payload.records"
-    " _protocol _protocol.codes _protocol.messages _worker _worker.import_hook _worker.forward"
-    " _payload.job _payload.failure _payload.plain_classes _payload.joined _payload.plain"
-    " _payload.row_code _payload.rows _payload.items _protocol.worker _worker.iterables"
-    " _payload.verbosity _worker.load _protocol.credit _payload.encoder _protocol.progress"
-    " _worker.threads _worker.flusher _worker.outbox _worker.passing _worker.snapshots"
-    " _worker.tasks _worker.loops _worker.maker _worker.execute _worker.finalizers"
-    " _worker.stacks _worker.listener _worker.serve _worker.interpreter"
+    " _named_tuple _memory.parts _memory.arena _link.control _link.frames _link.worker_base"
+    " _link.writer _link.spinning _link.worker_pipes _memory.allocate _payload"
+    " _payload.refusals _payload.worker_info _payload.true_parts _payload.handlers"
+    " _payload.reducers _payload.pickling _payload.records _protocol _protocol.codes"
+    " _protocol.messages _worker _worker.import_hook _worker.forward _payload.job"
+    " _payload.failure _payload.plain_classes _payload.joined _payload.plain _payload.row_code"
+    " _payload.rows _payload.items _protocol.worker _worker.iterables _payload.verbosity"
+    " _worker.load _protocol.credit _payload.encoder _protocol.progress _worker.threads"
+    " _worker.flusher _worker.outbox _worker.passing _worker.snapshots _worker.tasks"
+    " _worker.loops _worker.maker _worker.execute _worker.finalizers _worker.stacks"
+    " _worker.listener _worker.serve _worker.interpreter"
 )
 
 LOADER = "farside._worker.bundled"  # the module that loads a bundle
