@@ -204,11 +204,14 @@ def test_without_threads_it_is_sent_at_once(
         sends.times.get(timeout=SECONDS)
 
 
-def test_a_parent_that_is_gone_ends_it_in_silence(flusher: Flusher, sends: Sends) -> None:
-    def gone() -> bool:
-        raise LinkClosedError
+@pytest.mark.parametrize("kind", [LinkClosedError, ProtocolError], ids=["gone", "torn"])
+def test_a_link_that_takes_nothing_more_ends_it_in_silence(
+    kind: type[Exception], flusher: Flusher, sends: Sends
+) -> None:
+    def refused() -> bool:
+        raise kind
 
-    sends.then = gone
+    sends.then = refused
     flusher.call()
     sends.times.get(timeout=SECONDS)
     thread_of(flusher).join(SECONDS)
@@ -216,29 +219,19 @@ def test_a_parent_that_is_gone_ends_it_in_silence(flusher: Flusher, sends: Sends
     flusher.call()  # the thread that makes items finds out by itself
 
 
-def test_another_thread_comes_after_one_that_had_no_memory(flusher: Flusher, sends: Sends) -> None:
-    def fails() -> bool:
-        sends.then = lambda: False
-        raise MemoryError
-
-    sends.then = fails
-    flusher.call()
-    first = thread_of(flusher)
-    sends.times.get(timeout=SECONDS)
-    first.join(SECONDS)
-    flusher.call()
-    sends.times.get(timeout=SECONDS)
-
-
-def test_another_thread_comes_where_there_was_no_memory_for_a_call_either(
-    flusher: Flusher, sends: Sends, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("locks", [True, False])
+def test_another_thread_comes_after_one_that_had_no_memory(
+    flusher: Flusher, sends: Sends, monkeypatch: pytest.MonkeyPatch, *, locks: bool
 ) -> None:
+    """There may be none to take a lock either."""
+
     def full(*_: object) -> None:
         raise MemoryError
 
     def fails() -> bool:
         sends.then = lambda: False
-        monkeypatch.setattr("farside._worker.flusher.with_lock", full)
+        if not locks:
+            monkeypatch.setattr("farside._worker.flusher.with_lock", full)
         raise MemoryError
 
     sends.then = fails
@@ -249,14 +242,3 @@ def test_another_thread_comes_where_there_was_no_memory_for_a_call_either(
     monkeypatch.undo()
     flusher.call()
     sends.times.get(timeout=SECONDS)
-
-
-def test_a_stream_that_is_out_of_step_ends_it_in_silence(flusher: Flusher, sends: Sends) -> None:
-    def torn() -> bool:
-        raise ProtocolError
-
-    sends.then = torn
-    flusher.call()
-    sends.times.get(timeout=SECONDS)
-    thread_of(flusher).join(SECONDS)
-    assert not thread_of(flusher).is_alive()
