@@ -1,13 +1,14 @@
-"""What passes are made of, and how their items come to the loop. No module here knows the client.
+"""What passes are made of, and how their items reach the loop. No module here knows the client.
 
-A `sequence` says where workers begin, and where a loop is: of one iterable or of shards (`sharded`,
-with their `fingerprint`), or of the `inputs` of a map.
+A `sequence` decides where workers begin, and tells where a loop is. It is one iterable or shards
+(`sharded`, with their `fingerprint`), or the `inputs` of a map.
 
-A `delivery` takes the frames of each worker from `queues`, and puts their items into the order of
-the loop: those of one worker as they come, of shards `in_turn` or as they are `dealt`. It keeps
+A `delivery` opens the frames of each worker (`queues`), and puts their items into the order of the
+loop: those of one worker as they come, those of shards `in_turn` or as they are `dealt`. It keeps
 `anchors`, with which a pass that is made again is compared.
 
-The delivery of a map is `mapped` (in one of `mapped_orders`): it also gives workers their inputs.
-These come from a `supply` (`own_iterators` are Python's) or an `async_supply`, and go out in
-`batches`; `assigned_inputs` has those under way, and `answers` and `given_results` what came back.
+The delivery of a map is `mapped` (in one of `mapped_orders`), and also gives workers their inputs.
+These come from a `supply` (see `own_iterators` for Python's own) or an `async_supply`, and are sent
+in `batches`. `assigned_inputs` has the inputs in flight, `answers` takes what workers send back,
+and `given_results` records what the loop was given.
 """

@@ -16,23 +16,24 @@ from .queues import Source
 
 _SHARDS = 1000  # anchors are kept for so many shards at most
 _ANCHORS = 96
-"""So many for a shard: `Anchors.known_of` returns the latest that the loop has passed. In a block,
-each snapshot that is kept may have some. A loop that looks ahead asks for earlier ones, and there
-is one each `_ANCHOR_SECONDS`: these reach as far back as the snapshots behind the loop do."""
+"""How many anchors are kept of a shard. `Anchors.known_of` needs the latest that the loop has
+passed. There may be later ones too, as each snapshot within a block may have some. And a loop that
+reads ahead asks for earlier ones. With one every `_ANCHOR_SECONDS`, the anchors reach as far back
+as the snapshots behind the loop."""
 
 AFTER_STATE = 3
-"""So many items after a state are compared, if there are as many: where some items are equal, one
-might be the same by chance, after a state that does not tell all."""
+"""How many items after a state are compared, if there are as many. If a state is incomplete, a
+single item after it might still be the same by chance, where some items are equal."""
 
 _ANCHOR_TIMES = 200
 _ANCHOR_SECONDS = 0.005
-"""After a digest, none is taken for so many times as long as that one took, but for so many seconds
-at most: it may have been slow because of another program. In order, the first item of each shard
-that is open at first always has one."""
+"""After a digest, the next one is due after so many times as long as that one took, but after so
+many seconds at most, since another program may have slowed it down. In order, the first item of
+each shard that is open at the start always has one."""
 
 
 class _Anchor:
-    """The index of an item of a shard, and its digest; None: it is made when somebody asks."""
+    """The index of an item of a shard, and its digest; None until somebody asks for it."""
 
     __slots__ = ("digest", "index", "item")
 
@@ -45,7 +46,7 @@ class _Anchor:
 class Anchors:
     """The latest anchors of some shards. One thread at a time adds some; any thread may ask."""
 
-    _spared = 0  # of how many shards, those that came first, anchors are kept for good
+    _spared = 0  # for how many of the first shards the anchors are never dropped
 
     def __init__(self) -> None:
         self.verify = False  # whether to take any
@@ -53,14 +54,14 @@ class Anchors:
         self._next = 0.0
 
     def know(self, anchors: Iterable[tuple[int, int, bytes]]) -> None:
-        """Take in the anchors of a loaded state; see `known_of`."""
+        """Add the anchors of a loaded state; see `known_of`."""
         for shard, index, digest in anchors:
             self._kept.setdefault(shard, []).append(_Anchor(index, digest))
 
     def known_of(self, place: Place, most: int = 1) -> list[tuple[int, int, bytes]]:
-        """Return the shard, the index of an item, and its digest, for some of those begun.
+        """Return anchors of the shards begun at a place: the shard, an item's index, its digest.
 
-        Of each shard they are the latest before the place, in order, and `most` of them at most.
+        They are the latest before the place, at most `most` of each shard, in order.
         """
         found = []
         for shard, count in place.begun:
@@ -74,7 +75,7 @@ class Anchors:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to take one."""
+        """Whether it is time to take a digest."""
         return self.verify and monotonic() >= self._next
 
     def _digest(self, entry: Any, source: Source) -> bytes:
@@ -84,11 +85,11 @@ class Anchors:
         """Take the digest of an item, and decide when the next one is due."""
         began = monotonic()
         try:
-            if type(entry) is int or type(entry) in ATOMS:  # what cannot change
+            if type(entry) is int or type(entry) in ATOMS:  # it cannot change: no digest yet
                 self._keep(shard, _Anchor(index, None, entry))
             else:
                 self._keep(shard, _Anchor(index, self._digest(entry, source)))
-        except Exception as error:  # here it has none: a class is pickled in another way, say
+        except Exception as error:  # it has no digest here: its class may pickle in another way
             if handlers.raised(error):
                 raise
         pause = _ANCHOR_TIMES * (monotonic() - began)
@@ -97,19 +98,19 @@ class Anchors:
     def _keep(self, shard: int, anchor: _Anchor) -> None:
         kept = self._kept.get(shard)
         if kept is None:
-            self._kept[shard] = [anchor]  # never empty: anybody may look at it just now
-            if len(self._kept) > _SHARDS:  # an old one: its shard has most probably ended
+            self._kept[shard] = [anchor]  # never empty, as another thread may read it just now
+            if len(self._kept) > _SHARDS:  # drop an old one: its shard has most probably ended
                 del self._kept[next(islice(self._kept, self._spared, None))]
-        elif anchor.index > kept[-1].index:  # else it has been taken
+        elif anchor.index > kept[-1].index:  # else this item has one
             kept.append(anchor)
             if len(kept) > _ANCHORS:
                 del kept[0]
 
 
 class InputAnchors(Anchors):
-    """The anchors of a map: digests of inputs, since its results are not made again.
+    """The anchors of a map: digests of its inputs, since its results are not made again.
 
-    An input is a shard here. So each anchor is of a shard of its own, and has the index 0.
+    An input is a shard here. So each anchor belongs to a shard of its own, and has the index 0.
     """
 
     _spared = 1
@@ -118,7 +119,7 @@ class InputAnchors(Anchors):
         return of_input(entry)
 
     def known_of(self, place: Place, most: int = 1) -> list[tuple[int, int, bytes]]:
-        """Return the anchors of the first input, and of the latest that was begun or has ended."""
+        """Return two of the kept anchors: the first, and the latest before the end of a place."""
         kept = sorted(self._kept)
         latest = bisect_left(kept, place.end) - 1
         numbers = {kept[0], kept[latest]} if latest >= 0 else ()

@@ -1,4 +1,4 @@
-"""Items as they come: whichever worker is free reads the next shard."""
+"""Delivers items as they come, and deals the next shard to whichever worker has room."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .given_results import GivenResults
 from .queues import SURPLUS, Block, Queue, arrived
 
 _AHEAD = 2
-"""How many shards a worker has: the one that it reads, and one that waits, so that it never stands
-still between two."""
+"""How many shards a worker has: the one that it reads, and one that waits, so that it is never idle
+between two."""
 
 _MOST_AHEAD = 16
-"""How many it has at most where shards are short: to deal each by itself would take longer than to
-read it. They are about as many as take it `BATCH_SECONDS`."""
+"""How many shards a worker has at most. If they are short, dealing each by itself would take longer
+than reading it. So the worker has about as many as it can read in `BATCH_SECONDS`."""
 
 _OFTEN_SECONDS = BATCH_SECONDS / 2
-"""Shards that end less often than this, on average, are not short, even if several end at once: the
-loop may have been away, or the workers in step."""
+"""Shards that end less often than this, on average, are not short. If several end at once, that may
+be because the loop was busy, or because the workers are in step."""
 
 _LEFT = 4
-"""For each shard that waits for a worker to end another one, so many for each worker are not dealt
-yet: if that is a long one, other workers read them."""
+"""Where a worker has more than `_AHEAD` shards, so many times as many are undealt for each worker.
+If a long shard holds it up, the others have these to read meanwhile."""
 
 
 class Dealt(Delivery):
@@ -39,13 +39,13 @@ class Dealt(Delivery):
 
     def __init__(self, place: Place, shards: int, count: int, *, counting: bool) -> None:
         super().__init__(count, counting=counting)
-        # Those that nobody has: as ranges, for there may be millions.
+        # The shards that no worker has, as ranges, since there may be millions.
         self._shards = deque(gaps_of(place.ended, shards))
         self._left = sum([end - first for first, end in self._shards])
         self._under_way: list[deque[int]] = [deque() for _ in range(count)]
         self.progress = GivenResults(place, flat=True)
         self._size, self._passed = BatchSize(_MOST_AHEAD), 0
-        # How often shards end, measured again when more have ended than all workers had before.
+        # How often shards end. Measured again when all that workers had the last time have ended.
         self._pace, self._measure_at = BatchSize(1), 0
         self.deal()
 
@@ -54,7 +54,7 @@ class Dealt(Delivery):
         short = self._pace.seconds < _OFTEN_SECONDS
         ahead = max(_AHEAD, min(self._size.inputs, left)) if short else _AHEAD
         if min(map(len, self._under_way)) > ahead // 2:
-            return  # several are dealt at once; until then each worker has some
+            return  # each worker still has some, and it is cheaper to deal several at once
         for least in range(ahead):
             for index, under_way in enumerate(self._under_way):
                 if len(under_way) == least and self._shards:
@@ -115,7 +115,7 @@ class Dealt(Delivery):
         return shard, self.progress.read.get(shard, 0)
 
     def left_of(self, index: int, frames: Sequence[Any]) -> list[tuple[int, int]]:
-        """Return the shards that a worker has not finished, and how many items of each came."""
+        """Return the shards that a worker has not finished, and how many items of each arrived."""
         left = [[shard, self.progress.read.get(shard, 0)] for shard in self._under_way[index]]
         for run, ended in arrived(self.queues[index], frames):
             left[0][1] += run

@@ -1,7 +1,8 @@
-"""Brings the items of all workers to the loop.
+"""The base of deliveries, which bring the items of all workers to the loop.
 
-What has arrived lies in the workers' inboxes, as frames. `queues` opens them, and a delivery puts
-their entries into blocks. `InTurn` keeps an order that no number of workers changes, `Dealt` none.
+Frames that have arrived lie in the workers' inboxes. `queues` opens them, and a delivery puts their
+entries into blocks. The order of `InTurn` does not depend on the number of workers. `Dealt` has no
+fixed order.
 """
 
 from __future__ import annotations
@@ -22,54 +23,54 @@ from ...errors import NotPicklableError
 from .anchors import AFTER_STATE, Anchors
 from .queues import PLAIN, Block, Queue
 
-MOST = 1000  # about how many entries of each worker a block has at most: as many as a frame
+MOST = 1000  # about how many entries of a worker a block has at most: as many as a frame
 
 
 class Delivery:
     """The items of a pass, from the workers' inboxes to the loop: the base of the orders.
 
-    One thread at a time takes blocks. Any thread may ask, and `clear`.
+    One thread at a time takes blocks. Any thread may read the attributes, and call `clear`.
     """
 
-    failed_inputs = 0  # without ending the pass
-    slow = False  # whether inputs take long to come: what has arrived meanwhile goes first
+    failed_inputs = 0  # how many inputs have failed without ending the pass
+    slow = False  # whether inputs may come slowly: results that have arrived are handled first
     source: Any = None  # the supply of inputs that have to be awaited
-    unprompted = False  # whether items come, and end, without tasks and marks: of one iterable
+    unprompted = False  # whether the pass needs no tasks and no marks, as that of one iterable
     first = 0  # how many items of an iterable the loop had before it was resumed
     returned: deque[int] | None = None  # tasks given back, by number; None: none are asked for
 
     def __init__(self, count: int, *, counting: bool) -> None:
         self.queues = [Queue(index, counting=counting) for index in range(count)]
         self.counting = counting  # whether workers have to know of each item that was taken
-        # No defaults of the class: Python would be slower to set them.
+        # These are not defaults of the class, since Python would then be slower to set them.
         self.over = False  # whether the marks tell that nothing more comes
-        self.finished = False  # whether the loop has come to the end of the pass
-        # Whether nothing may be taken any more: the pass was left, or all was closed.
+        self.finished = False  # whether the loop has reached the end of the pass
+        # Whether nothing may be taken any more: the pass was left, or the iterable was closed.
         self.cleared = self._emptied = False
-        self.epoch = 0  # what user code is told
+        self.epoch = 0  # as user code knows it
         self.members: Sequence[Any] = ()
         self.failure: BaseException | None = None  # of an input that has ended the pass
-        self.left_out: list[int] = []  # for each item that the loop did not get: how many it had
-        # How many items were in the blocks before, how many in the present one, and what is left of
-        # that: one object, so that another thread finds all of it, or nothing.
+        self.left_out: list[int] = []  # for each item left out: how many the loop had before it
+        # How many items earlier blocks had, how many the present one has, and what is left of it.
+        # It is one object, so that no other thread sees a part of one block and a part of the next.
         self.block: tuple[int, int, Any] = 0, 0, ()
-        self._dropped: list[Any] = []  # what `clear` has just taken out of that
-        self.alone = Lock()  # without a GIL, held in `take`
-        self.orders: dict[int, list[Any]] = {}  # tasks to be sent, by the numbers of the workers
-        self.anchors = Anchors()  # digests of items that were taken now and then
+        self._dropped: list[Any] = []  # items that `clear` has just taken out of the block
+        self.alone = Lock()  # held in `take`, if there is no GIL
+        self.orders: dict[int, list[Any]] = {}  # tasks to be sent, by the index of the worker
+        self.anchors = Anchors()  # digests of some items
         self.snapshots = Snapshots()  # states of what the user iterates on, from the workers
 
     @property
     def needs(self) -> Sequence[int]:
-        """The workers of which one has to send something for the loop to go on."""
+        """The workers that the loop waits for: it can continue when one of them sends something."""
         raise NotImplementedError
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
-        """Return the next block; None: nothing has come, or `over` says why."""
+        """Return the next block; None if nothing has arrived, or the pass is `over`."""
         raise NotImplementedError
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        """Tell whether the loop need not wait."""
+        """Tell whether the loop has no need to wait."""
         if self.over:
             return True
         for index in self.needs:
@@ -79,7 +80,7 @@ class Delivery:
         return False
 
     def take_orders(self) -> dict[int, list[Any]]:
-        """Return the tasks that workers have to be given since the last time."""
+        """Return the tasks that have yet to be sent to workers, and forget them."""
         orders, self.orders = self.orders, {}
         return orders
 
@@ -90,7 +91,7 @@ class Delivery:
 
     @property
     def passed(self) -> int:
-        """How many items were taken out of blocks, those left out too. In any thread."""
+        """How many items were taken out of blocks, including those left out. In any thread."""
         before, count, rest = self.block
         return before + max(0, count - length_hint(rest) - len(self._dropped))
 
@@ -103,26 +104,26 @@ class Delivery:
                 return passed - left_out
 
     def not_here(self, why: str, error: Exception) -> list[Any]:
-        """Return what the loop gets for an item that does not unpickle here; or raise why."""
+        """Return what the loop gets instead of an item that does not unpickle here, or raise."""
         index = self.first + self.delivered
         raise NotPicklableError(f"the item of index {index} {why}", item_index=index) from error
 
     @property
     def waiting(self) -> int:
-        """How many items were taken out of the inboxes, and not by the loop. In any thread."""
+        """How many items have left the inboxes, but the loop has yet to take. In any thread."""
         rest = () if self._emptied else self.rest
         return length_hint(rest) + sum([queue.waiting for queue in self.queues])
 
     def place(self, behind: int = 0) -> Place | None:
-        """Return where the loop is, or where it was some items ago; None: that is not known."""
+        """Return where the loop is, or was `behind` items ago; None if that is not known."""
         raise NotImplementedError
 
     def take_snapshot(self, snapshot: Snapshot) -> None:
-        """Take in a state of what the user iterates on. In any thread."""
+        """Record a state of what the user iterates on. In any thread."""
         place, shard = self.place(), snapshot.shard
         begun = () if place is None else [each for each in place.begun if each[0] == shard]
         compared = self.anchors.known_of(Place(begun=tuple(begun)), AFTER_STATE)
-        # A pass is made once more from a snapshot that has an item to compare after it.
+        # A pass is made again from a snapshot that is followed by an item to compare.
         self.snapshots.add(snapshot, min([each[1] for each in [*begun, *compared]], default=0))
 
     def _anchor_snapshots(
@@ -135,13 +136,13 @@ class Delivery:
         at: int = 0,
         step: int = 1,
     ) -> None:
-        """Take the digests of the items that come after snapshots, so that these can be used.
+        """Take the digests of the items after each snapshot, without which it would not be used.
 
-        Of the entries, each `step`-th from `at` on is of the shard, from its item `first` on.
+        Each `step`-th entry from `at` on belongs to the shard, beginning with its item `first`.
         """
         end = first + len(range(at, len(entries), step))
         places = self.snapshots.places(shard) if self.anchors.verify else ()
-        # Those with items to compare here: hardly ever any.
+        # The snapshots with such items among these entries: there are hardly ever any.
         near = [place for place in places if first - AFTER_STATE < place < end]
         for index in sorted({place + after for place in near for after in range(AFTER_STATE)}):
             if first <= index < end:
@@ -150,17 +151,17 @@ class Delivery:
                 self.anchors.add(shard, index, entries[number], source or PLAIN)
 
     def known_of(self, place: Place) -> tuple[list[tuple[int, int, bytes]], list[Snapshot]]:
-        """Return what helps to make a pass once more up to a place: anchors and snapshots."""
-        # An anchor is the shard, the index of an item, and its digest: it tells whether the pass is
-        # the same. A snapshot is what to go on from.
+        """Return what helps to make a pass again up to a place: anchors and snapshots."""
+        # An anchor, a shard with the index and the digest of an item, tells whether the pass is the
+        # same. A snapshot is a state to continue from.
         found = self.anchors.known_of(place, 1 if self.snapshots.empty else AFTER_STATE)
         begun: Sequence[tuple[int, int]] = place.begun
         snapshots: list[Snapshot] = []
-        # First snapshots before all items to compare; then, for other shards, before some of them.
+        # First find snapshots before all items to compare; then, for other shards, before the last.
         for way in (reversed(found), found) if not self.snapshots.empty else ():
             indices = {shard: index for shard, index, _ in way}
             if self.anchors.verify:
-                # Without an anchor nobody would notice that a state does not serve.
+                # Without an anchor, nobody would notice that a state is incomplete.
                 begun = [each for each in begun if each[0] in indices]
             snapshots += self.snapshots.before(begun, indices)
             had = {each.shard for each in snapshots}
@@ -168,47 +169,48 @@ class Delivery:
         return found, sorted(snapshots)
 
     def clear(self) -> None:
-        """Let nobody take any more what is here."""
-        if self._emptied:  # the inboxes of all workers say so, one after the other
+        """Discard all items that are left, so that nobody takes them any more."""
+        if self._emptied:  # the inboxes of all workers call this, one after the other
             return
         self.cleared = True
         if FREE_THREADED:
-            # Without a GIL nothing is taken all at once. So the block stays, and a loop in another
-            # thread, which takes from it just now, looks at `cleared` after each item.
-            # And queues are left to a thread that is in the middle of taking from them.
+            # Without a GIL, no call empties the block all at once. So the block stays, and a loop
+            # in another thread, which may just be taking from it, checks `cleared` after each item.
+            # A thread that is just taking from the queues clears them itself.
             try_lock(self.alone, self.clear_queues)
             self._emptied = True
             return
         before, count, rest = block = self.block
-        # All at once, by one call of C code: a loop in another thread has to get the items that
-        # come first, or none of these.
+        # One call of C code takes out all of them, so that a loop in another thread cannot miss
+        # some items and then get later ones.
         with suppress(IndexError):
             self._dropped.extend(map(list.pop, repeat(rest)) if type(rest) is list else rest)
-        if self.block is block:  # else the loop has seen that it is cleared, and took none of it
+        if self.block is block:  # else the loop has seen `cleared`, and has taken none of it
             self.block = before + count - len(self._dropped), 0, ()
         self._dropped = []
         self.clear_queues()
-        self._emptied = True  # last: where a signal handler raises before, all is done once more
+        self._emptied = True  # last: if a signal handler raises before, the next call does it all
 
     def clear_queues(self) -> None:
-        """Let go of what is in no block, and of the memory of the frame that was opened last."""
+        """Drop entries that are in no block, and release the memory of the frame opened last."""
         for queue in self.queues:
             queue.clear()
 
     def let_go(self) -> None:
-        """Let go of the user's objects: the pass was left, and only its state may be asked for."""
+        """Release the user's objects: the pass was left, and only its state may be asked for."""
 
     def _begin_block(self) -> None:
-        """Take in that the loop takes no more of the block before: it is at its end, or cleared."""
+        """Close the block before: the loop takes no more of it, as it is used up or cleared."""
         self.block = self.passed, 0, ()
 
     def _end_block(self, entries: list[Any], sources: Any) -> Block:
-        """Take in the block that the loop is given, and return it."""
-        # The loop takes the entries out of `rest`: the last one first, where they have sources.
+        """Make a block of entries, and return it for the loop."""
+        # The loop takes the entries out of `rest`. If they have sources, it reverses them first,
+        # and takes from the end.
         before = self.block[0]
         self.block = before, len(entries), iter(entries) if sources is None else entries
         if self.cleared:  # by another thread, which may have found this block, or not
-            self.block = before, 0, ()  # first: what asks in the next call must not count them
+            self.block = before, 0, ()  # first: a thread that asks meanwhile must not count them
             entries.clear()
             self.clear_queues()
         return entries, sources

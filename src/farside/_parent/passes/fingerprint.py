@@ -1,4 +1,4 @@
-"""Fingerprints of shards, or of the inputs of a map: the same in every process."""
+"""Makes fingerprints of shards, or of the inputs of a map, which are the same in every process."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..._payload.anchors import SetFinder
 from ..._payload.reducers import table_of_items
 
 _PLAIN = (str, int, float, bool, bytes, type(None), range, PurePath)
-_BY_PLACE = frozenset({"FRAME", "BINGET", "LONG_BINGET"})  # their arguments depend on the place
+_BY_PLACE = frozenset({"FRAME", "BINGET", "LONG_BINGET"})  # whose arguments depend on the place
 
 
 def fingerprint(shards: Sequence[Any] | None) -> str:
-    """Return a fingerprint of shards; an empty one if they are numbers: their count says all."""
+    """Return a fingerprint of shards; an empty one for None, which stands for a mere number."""
     if shards is None:
         return ""
     digest = blake2b(digest_size=8)
@@ -38,7 +38,7 @@ def _bytes_of(value: Any) -> bytes:
         return b"{" + b"".join(key + item for key, item in items) + b"}"
     try:
         return _pickle(value)
-    except Exception:  # cloudpickle may take it, but its pickles are not the same each time
+    except Exception:  # cloudpickle may pickle it, but not in the same way each time
         return type(value).__qualname__.encode()
 
 
@@ -50,7 +50,7 @@ class _Pickler(SetFinder):
 
 
 def _pickle(value: Any) -> bytes:
-    """Return a pickle; if there are sets in it, its parts sorted, for a set has any order."""
+    """Return a pickle; if it has sets, whose order may be any, return its parts, sorted."""
     file = io.BytesIO()
     finder = _Pickler(file, 5)
     finder.dispatch_table = table_of_items()  # torch alone would write addresses

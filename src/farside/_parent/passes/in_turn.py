@@ -1,4 +1,4 @@
-"""The items of several workers in an order that their number does not change."""
+"""Delivers the items of several workers in an order that does not depend on their number."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .queues import PLAIN, Block, Queue, join
 
 _KEPT = 1000  # how many items before the present block are remembered at least, for `InTurn.place`
 _SLOTS = 64
-"""With fewer slots than twice this, the turns are copied at each end of a shard; with n times as
-many, at each nth end. A copy takes as much memory as there are slots, so all copies together take
-about the same for any number of slots."""
+"""With up to so many slots, the turns are copied at each end of a shard; with up to n times as
+many, at each nth end. The size of a copy grows with the number of slots, so all copies together
+take about the same memory for any number."""
 
 
 class InTurn(Delivery):
     """Gives the loop one item of each slot in turn, whichever workers read them.
 
-    Whole rounds over the slots are merged by slices, so an item takes no more Python code than with
+    Whole rounds over the slots are merged by slices, so an item costs no more Python code than with
     one worker.
     """
 
@@ -32,10 +32,11 @@ class InTurn(Delivery):
         self.over = turns.over
         self.front = turns  # whose turn it is after the present block
         self._past = PastTurns(turns)
-        self._first_round = len(turns.live)  # so many items
-        self.ended_before = ended  # shards, before the pass began here
+        self._first_round = len(turns.live)  # how many items it has
+        self.ended_before = ended  # the shards that had ended when the pass was resumed
         self._ended = turns.heads, ended
-        # Of the slots that have shards, how many each worker reads; and where in a round they are.
+        # Caches: how many of the slots that have shards each worker reads; where in a round these
+        # slots are.
         self._shares: tuple[Any, list[tuple[Queue, int]]] = (None, [])
         self._positions: tuple[Any, list[tuple[Queue, list[int]]]] = (None, [])
 
@@ -50,18 +51,18 @@ class InTurn(Delivery):
         turns = self.turns(behind)
         if turns is None:
             return None
-        # The shards that have ended may be very many, and states are asked for far more often than
-        # one ends: so those that were found last are kept, and extended.
+        # Very many shards may have ended, and states are asked for far more often than a shard
+        # ends. So the ended shards found last are kept, and extended.
         known, ended = self._ended
         if known != turns.heads:
-            if not all(map(le, known, turns.heads)):  # it is asked how it was before
+            if not all(map(le, known, turns.heads)):  # an earlier place is asked for
                 known, ended = (), self.ended_before
             ended = with_numbers(ended, turns.ended_since(known))
             self._ended = turns.heads, ended
         return turns.place_after(ended)
 
     def turns(self, behind: int = 0) -> Turns | None:
-        """Return whose turn it is, or was some items ago; None: that is not known."""
+        """Return whose turn it is, or was `behind` items ago; None if that is not known."""
         return self._past.find(self.delivered - behind)
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
@@ -75,7 +76,7 @@ class InTurn(Delivery):
                 break
             if queue.at_mark:
                 if count and self.counting:
-                    break  # the mark counts as taken only when the loop gets there
+                    break  # the mark must not count as taken before the loop gets there
                 queue.pass_mark()
                 turns, begins = turns.end(), True
                 self._past.add(before + count, turns)
@@ -105,7 +106,7 @@ class InTurn(Delivery):
             self.anchors.add(at.shard, at.next_index, entry, source or PLAIN)
 
     def _anchor_each(self, turns: Turns, part: tuple[list[Any], Any]) -> None:
-        """Take the digests of the items that come after snapshots, of all shards."""
+        """Take the digests of the items after each snapshot, for all shards."""
         (entries, sources), step = part, len(turns.live)
         for position in range(min(step, len(entries))):
             at = turns.advance(position) if position else turns
@@ -137,7 +138,7 @@ class InTurn(Delivery):
         return entries, sources
 
     def _shares_of(self, live: tuple[int, ...]) -> list[tuple[Queue, int]]:
-        """Return each worker's queue, and how many of the slots that have shards are its own."""
+        """Return each worker's queue, and how many of the slots that have shards it reads."""
         known, shares = self._shares
         if known is not live:
             owners = Counter(map(self.owner, live))
@@ -158,44 +159,44 @@ class InTurn(Delivery):
 
 
 class PastTurns:
-    """Whose turn it was, some items ago: a state may be asked for as it was then.
+    """Tells whose turn it was some items ago, for a state that the loop asks for as of then.
 
-    It keeps turns, and where in the pass shards have ended after them, which leads to the next. One
-    thread adds to it. Any thread may ask.
+    It keeps copies of the turns, and the places in the pass where further shards ended. From a copy
+    and these places it computes all later turns. One thread adds to it, and any may ask.
     """
 
     def __init__(self, turns: Turns) -> None:
-        # How many items were given when they were copied, the turns, and at how many items shards
-        # have ended since.
+        # For each copy: how many items the loop was given before it, the turns, and the numbers of
+        # items at which shards have ended since.
         self._copies: deque[tuple[int, Turns, list[int]]] = deque([(0, turns, [])])
-        # Where the latest search ended, to go on from there: a list of ends, how many of them it
-        # has taken in, and the turns after these.
+        # Where the latest search ended, so that the next can continue there: a list of ends, how
+        # many of them were passed, at how many items the last of these was, and the turns then.
         self._found = (self._copies[0][2], 0, 0, turns)
 
     def add(self, at: int, turns: Turns) -> None:
-        """Take note of a shard that ends at a number of items, and of the turns after that."""
+        """Record that a shard ends after `at` items, and the turns from then on."""
         first, _, ends = self._copies[-1]
         if (len(ends) + 1) * _SLOTS < len(turns.chains):
             ends.append(at)
-        elif first == at:  # nobody asks for what was before, at the same number
+        elif first == at:  # the copy holds for no item: nobody asks for it any more
             self._copies[-1] = at, turns, []
         else:
             self._copies.append((at, turns, []))
 
     def forget(self, at: int) -> None:
-        """Forget what is only about fewer items than so many."""
+        """Forget what is only needed for places before `at` items."""
         while len(self._copies) > 1 and self._copies[1][0] <= at:
             self._copies.popleft()
 
     def find(self, given: int) -> Turns | None:
-        """Return whose turn it was when so many items were given; None: that is not known."""
-        copies = self._copies.copy()  # at once: which another thread may change meanwhile
+        """Return whose turn it was when `given` items were given; None if that is not known."""
+        copies = self._copies.copy()  # by one call: another thread may change the deque meanwhile
         number = bisect_right(copies, given, key=itemgetter(0))
         return self._after(*copies[number - 1], given) if number else None
 
     def _after(self, at: int, turns: Turns, ends: list[int], given: int) -> Turns:
-        done, found = 0, self._found  # which another thread may change meanwhile
-        if found[0] is ends and found[2] <= given:  # states are asked for one by one
+        done, found = 0, self._found  # read once: another thread may replace it meanwhile
+        if found[0] is ends and found[2] <= given:  # usually, each search is after the one before
             _, done, at, turns = found
         for end in ends[done:]:
             if end > given:

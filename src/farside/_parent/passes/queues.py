@@ -1,7 +1,7 @@
-"""What has arrived from a worker: frames are opened here, and their entries put into blocks.
+"""Queues, which open the frames that have arrived from a worker, and the parts of blocks.
 
-A *block* is what the loop is given at a time. How far the loop has got follows from what is left
-of it.
+A *block* holds the entries that the loop is given at a time. How far the loop has got follows from
+how many of them are left.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from ..._protocol.parent import ParentCore
 SURPLUS = "a worker has sent more than it was asked for"  # a ProtocolError
 
 Block: TypeAlias = tuple[list[Any], Any]
-"""What the loop is given at a time: entries, and where they come from. That is one `Source`, or
-a list with one for each. None: each entry is the item itself, and no worker has to know of it.
+"""The entries that the loop is given at a time, and their source: one `Source`, or a list with one
+for each entry, or None if each entry is the item itself and no worker has to know of it.
 """
 
 
 class Source:
     """Where entries come from: a frame of a worker, and its shared memory.
 
-    It is plain if each entry is the item itself. With `each`, the worker is told of each by itself.
+    It is plain if each entry is the item itself. With `each`, the worker is told of every single
+    entry that was taken.
     """
 
     __slots__ = ("blocks", "each", "index", "plain")
@@ -36,12 +37,12 @@ class Source:
 
     @property
     def needed(self) -> Source | None:
-        """This, for a `Block`; None if whoever takes the entries need not know of it."""
+        """This source, for a `Block`; None if the entries can be taken without it."""
         return self if self.each or not self.plain else None
 
 
 class Queue:
-    """What was taken out of the inbox of a worker, and is in no block yet."""
+    """The entries and marks that were taken out of a worker's inbox and are in no block yet."""
 
     __slots__ = (
         "_plain", "at", "before", "entries",
@@ -50,14 +51,14 @@ class Queue:
 
     def __init__(self, index: int, *, counting: bool) -> None:
         self.index = index
-        self.entries: list[Any] = []  # of the frame that is open; those from `at` on are left
+        self.entries: list[Any] = []  # of the open frame; those from `at` on are left
         self.at = 0
-        # Of that frame: for each the number of entries before it, and its failure.
+        # The marks left of that frame: the number of entries before each, and its failure.
         self.marks: deque[tuple[int, Any]] = deque()
         self.source = self._plain = Source(index, plain=True, each=counting)
         self.taken = 0  # how many entries and marks count as taken by the user
         self.told = 0  # how many of them the worker was told of
-        self.before = 0  # how many of them were made by workers that have died
+        self.before = 0  # how many of them had been taken when the present worker took over
 
     @property
     def run(self) -> int:
@@ -70,7 +71,7 @@ class Queue:
         return max(0, len(self.entries) - self.at) + len(self.marks)
 
     def fill(self, core: ParentCore) -> bool:
-        """See that there is an entry or a mark, by `open`; False: nothing has arrived."""
+        """Open frames until there is an entry or a mark; return False if nothing has arrived."""
         while self.at >= len(self.entries) and not self.marks:
             opened = self.open(core)
             if opened is None:
@@ -81,7 +82,7 @@ class Queue:
         return True
 
     def open(self, core: ParentCore) -> Opened | None:
-        """Open the next frame, which is the source of entries from now on; None: there is none."""
+        """Open the next frame, and make it the source; return None if there is none."""
         frames = core.inbox.frames
         if not frames:
             return None
@@ -117,8 +118,8 @@ class Queue:
         return self.marks.popleft()[1]
 
     def go_on(self, received: int) -> int:
-        """Take in that another worker goes on; return how many entries and marks wait."""
-        # `received` says how many have arrived. What waits counts as sent by the new worker.
+        """Note that another worker takes over; return how many entries and marks wait."""
+        # `received` is how many have arrived. Those that wait count as sent by the new worker.
         self.before = self.told = self.taken
         return received - self.taken
 
@@ -127,11 +128,14 @@ class Queue:
         self.entries = []
         self.at = 0
         self.marks.clear()
-        self.source = self._plain  # that of a frame holds the memory of items that nobody took
+        self.source = self._plain  # a frame's own source would keep the memory of its items
 
 
 def arrived(queue: Queue, frames: Sequence[Any]) -> list[tuple[int, bool]]:
-    """Return what has arrived from a worker and is in no block: runs of items, and their ends."""
+    """Return the runs of items that have arrived from a worker and are in no block.
+
+    Each is the number of its items, and whether a mark ends it.
+    """
     parts: list[tuple[Iterable[Any], int, int]] = [(queue.marks, queue.at, len(queue.entries))]
     for frame in frames:
         marks = marks_of(frame)
@@ -162,4 +166,4 @@ def join(parts: list[tuple[list[Any], Any]]) -> Block:
     return entries, sources
 
 
-PLAIN = Source(0, plain=True, each=False)  # for items as they are, of which no worker has to know
+PLAIN = Source(0, plain=True, each=False)  # for items of which no worker has to know

@@ -1,6 +1,6 @@
-"""What a pass is made of: one iterable or shards (`sharded`), or the `inputs` of a map.
+"""The base of what a pass is made of: one iterable or shards (`sharded`), or the `inputs` of a map.
 
-Each says where each worker begins, and where a loop is.
+A sequence decides where each worker begins, and tells where a loop is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .delivery import Delivery
 
 
 class Part(NamedTuple):
-    """Which shard a worker is at, and how many of its items the loop was given."""
+    """Which shard a worker is at, and how many items of that shard the loop was given."""
 
     shard: int
     item: int
@@ -27,7 +27,7 @@ class Part(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Where a pass begins, and what is known of it."""
+    """Where a pass begins, and what helps to make the items before that again."""
 
     place: Place = BEGIN
     anchors: Sequence[tuple[int, int, bytes]] = ()
@@ -38,21 +38,21 @@ _START = Start()
 
 
 class Given(NamedTuple):
-    """What decides the items beside the user's functions, and whether the user has given it."""
+    """What decides the items besides the user's functions, and which of it the user has given."""
 
     seed: int
-    verify: bool = True  # whether a pass that is made once more is compared with what it was
+    verify: bool = True  # whether a pass that is made again is compared with the original
     seed_given: bool = False
     cycle_given: bool = False
     fingerprint: str = ""
     same: str | None = None
-    """The arguments that the fingerprint is made of, if it is not that of the shards."""
+    """The names of the arguments that the fingerprint is made of, if these are not the shards."""
 
 
 class ItemSequence:
-    """What a pass is made of: epochs, a place to begin at, and states."""
+    """The base of all sequences: it has their epochs, the place to begin at, and their states."""
 
-    kind = "iterable"  # what it is called in states
+    kind = "iterable"  # its name in states
     several = False  # whether the user has asked for several workers: a call then returns a list
     awaits = False  # whether the loop of the next pass can await inputs
     _in_order = True
@@ -60,8 +60,8 @@ class ItemSequence:
     def __init__(self, given: Given, sharding: Sharding) -> None:
         self._given = given
         self._sharding = sharding
-        self._ahead = 0  # by how much epochs are ahead of the number of passes
-        # The epoch of the first pass: no other has used up what an iterable gives only once.
+        self._ahead = 0  # the epoch of the next pass, minus the number of passes begun
+        # The epoch of the first pass, before which nothing can have used up a one-shot iterable.
         self._fresh: int | None = 0
         self._loaded: Start | None = None
         self._passes: list[Delivery] = []  # the latest, and the one before it
@@ -77,34 +77,34 @@ class ItemSequence:
         self._sharding = self._sharding._replace(seed=seed)
 
     def length(self, told: int | None) -> int | None:
-        """Return how many items a pass has, if that is known; the first worker may have told."""
+        """Return how many items a pass has, if that is known. The first worker may have `told`."""
         raise NotImplementedError
 
     @property
     def stamp(self) -> object:
-        """Another object whenever a pass has begun, or the next one was changed."""
+        """An object that is replaced whenever a pass begins, or the next one is changed."""
         return self._passes
 
     def epoch(self, begun: int) -> int:
-        """Return the epoch of the next pass, before which so many were begun."""
+        """Return the epoch of the next pass, after `begun` passes."""
         return begun + self._ahead
 
     def set_epoch(self, epoch: int, begun: int) -> None:
-        """Let the next pass be of another epoch; see `RemoteIterable.set_epoch`."""
+        """Set the epoch of the next pass; see `RemoteIterable.set_epoch`."""
         if self._loaded is not None and self._loaded.place != BEGIN:
             raise ValueError(
                 f"epoch={epoch}, but the state that was loaded is from the middle of epoch "
                 f"{self.epoch(begun)}; leave set_epoch out, or load no state"
             )
-        # No call comes in between, so no signal handler: all of it changes, or nothing.
+        # There is no call between these lines, so no signal handler runs: all change, or nothing.
         self._ahead, self._fresh = epoch - begun, None if begun else epoch
         self._loaded, self._passes = None, []
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
-        """Begin a pass after so many; return what brings its items, and what workers are told.
+        """Begin a pass, after `begun` others; return its delivery, and what each worker is sent.
 
-        Each is told the epoch, the seed, how many items and bytes count as made, and its plan.
-        None: no worker has to be told anything.
+        A worker is sent the epoch, the seed, how many items and bytes count as already made, and
+        its plan. None: the workers need nothing.
         """
         epoch, start = self.epoch(begun), self._loaded or _START
         delivery, plans = self._open(begun, start)
@@ -116,31 +116,31 @@ class ItemSequence:
         return delivery, told
 
     def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:
-        """Return what brings the items of the next pass, and the plan of each worker, if any."""
+        """Return the delivery of the next pass, and the plan of each worker, if any is needed."""
         raise NotImplementedError
 
     def begun(self, delivery: Delivery) -> None:
-        """Take in that a pass has begun. An exception before this must change no state."""
+        """Record that a pass has begun. An exception before this must leave the state as it was."""
         self._loaded, self._passes = None, [delivery, *self._passes[:1]]
 
     def make_ready(self) -> None:
-        """Make what the next pass needs. A ``for`` loop does so while its first item is made."""
+        """Prepare the next pass. A ``for`` loop does so while the worker makes its first item."""
 
     def check(self) -> None:
         """Check that a pass can begin; see `Shards.check`."""
 
     def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002  most have none
-        """Return what a worker is at, as of what the loop was given, if it is a shard."""
+        """Return the shard that a worker is at, after what the loop was given; None: not known."""
         return None
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
-        """Return what a worker is told that goes on in the place of another."""
+        """Return what a worker is sent that takes the place of another, as in `begin`."""
         received, frames = core.inbox.received, core.inbox.copied()
         base = delivery.queues[index].go_on(received), sum([len(each.body) for each in frames])
         return delivery.epoch, self.seed, base, self._go_on(delivery, core, index)
 
     def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
-        """Return the plan of a worker that goes on in the place of another."""
+        """Return the plan of a worker that takes the place of another."""
         raise NotImplementedError
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
@@ -155,12 +155,12 @@ class ItemSequence:
             fingerprint=self._given.fingerprint,
             in_order=self._in_order,
             anchors=start.anchors,
-            # Others would have to be unpickled from a file.
+            # The others would have to be unpickled, and a state may come from a file.
             snapshots=[each for each in start.snapshots if each.state[:1] == LITERAL],
         )
 
     def _look(self, *, anew: bool) -> int:  # noqa: ARG002  it matters to a map
-        """Return how many shards there are, before a state is made, or, `anew`, is compared."""
+        """Return how many shards there are. With `anew`, a map makes its fingerprint again."""
         return self._sharding.total
 
     def _find(self, begun: int, behind: int) -> tuple[int, Start]:
@@ -172,7 +172,7 @@ class ItemSequence:
             delivered = delivery.delivered
             if left <= delivered:
                 place = delivery.place(left)
-                for _ in range(10):  # a loop in another thread may have gone on far meanwhile
+                for _ in range(10):  # a loop in another thread may have moved on far meanwhile
                     if place is not None or delivered == delivery.delivered:
                         break
                     delivered, place = delivery.delivered, delivery.place(left)
@@ -186,9 +186,9 @@ class ItemSequence:
         )
 
     def load(self, state: Any, *, strict: bool) -> Callable[[int], None]:
-        """Check a state, which may take long; return what lets the next pass begin there.
+        """Check a state, which may take long; return a function that makes the next pass use it.
 
-        That is told how many passes were begun. See `RemoteIterable.load_state_dict`.
+        The function takes the number of passes begun. See `RemoteIterable.load_state_dict`.
         """
         total = self._look(anew=True)
         read, sharding, given = states.check(state), self._sharding, self._given
@@ -201,7 +201,7 @@ class ItemSequence:
             self._refuse(read, "cycle_length", sharding.cycle_length, cure)
         read = states.of_rank(read, sharding.rank, sharding.world_size)
         self._refuse(read, "shuffled", sharding.shuffled, "pass shuffle_shards as it was then")
-        # Those of a map are of its inputs, which may look different now if that is not strict.
+        # Anchors of a map are digests of its inputs, which may differ now if `strict` is false.
         verify = given.verify and (strict or self.kind != "inputs")
         anchors, kept = states.anchors(read) if verify else [], states.snapshots(read)
         for each in kept:
@@ -217,13 +217,13 @@ class ItemSequence:
         self._loaded, self._passes = start, []
 
     def _taken_over(self, sharding: Sharding, start: Start) -> tuple[Sharding, Start]:
-        """Return what is taken over of what a state says."""
+        """Return the sharding and the start of the next pass, given those of a loaded state."""
         return sharding, start
 
     def _refuse_others(self, read: dict[str, Any], total: int, *, strict: bool) -> None:
-        """Refuse the state of another data set. This one has so many shards."""
+        """Refuse the state of another data set. This one has `total` shards."""
         same = self._given.same
-        # A data set may have grown: its place means nothing there, but its epoch does.
+        # The data set may have grown. A place in the old one then means nothing, but an epoch does.
         anew = f", or begin its epoch anew, by set_epoch({read['epoch']})"
         cure = f"pass the same {same or 'shards'}{anew}"
         self._refuse(read, "shards", total, cure)

@@ -1,4 +1,4 @@
-"""Passes over one iterable, and over shards: which worker reads what, and from where on."""
+"""The sequences of one iterable, and of shards: which worker reads what, and from where on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .sequence import Given, ItemSequence, Part, Start
 
 
 class OneIterable(ItemSequence):
-    """What ``fn()`` makes, once, in one worker. To a state it is one shard."""
+    """What ``fn()`` returns, called once, in one worker. In a state it is one shard."""
 
     def __init__(self, given: Given, *, counting: bool) -> None:
         super().__init__(given, Sharding(1, seed=given.seed))
         self._counting = counting
-        self._next: Delivery | None = None  # of a pass from its beginning
+        self._next: Delivery | None = None  # prepared for a pass that is not resumed
 
     def make_ready(self) -> None:
         self._next = OneAfterAnother(counting=self._counting)
@@ -58,10 +58,10 @@ class OneIterable(ItemSequence):
 
 
 class Shards(ItemSequence):
-    """What ``fn(shard)`` makes, anew in each pass, in several workers.
+    """What ``fn(shard)`` returns, called anew in each pass, in several workers.
 
     Args:
-        in_order: whether their items come in an order that the number of workers does not change.
+        in_order: whether the order of the items is independent of the number of workers.
         length: how many items a pass has, if the user knows it.
         unit: what a shard is called, if each has one item.
     """
@@ -106,19 +106,19 @@ class Shards(ItemSequence):
     def _taken_over(self, sharding: Sharding, start: Start) -> tuple[Sharding, Start]:
         if not self._unit:
             return sharding, start
-        # Each shard has one item: if it was begun, it is done.
+        # Each shard has one item, so a shard that was begun is done.
         read = [(shard, shard + 1) for shard, _ in start.place.begun]
         ended = tuple(join_ranges([*start.place.ended, *read]))
         return sharding._replace(cycle_length=self._sharding.cycle_length), Start(Place(ended))
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         state = super().state(begun, behind)
-        if self._unit:  # they follow from the number of workers, and decide nothing else
+        if self._unit:  # both depend on the number of workers, and do not affect the order
             state["cycle_length"], state["turn"] = 1, 0
         return state
 
     def check(self) -> None:
-        """Raise a ValueError if each rank would shuffle in another way."""
+        """Raise ValueError if each rank would shuffle in another way."""
         sharding, given = self._sharding, self._given
         drawn = not given.seed_given and sharding.seed == given.seed
         if sharding.shuffled and sharding.world_size > 1 and drawn:
@@ -160,17 +160,17 @@ class Shards(ItemSequence):
         return range(index, self._sharding.cycle_length, self._workers)
 
     def _plan(self, start: Start, index: int, dealt: list[tuple[int, int]] | None = None) -> Any:
-        """Return where a worker begins: at a place in its slots, or with the shards dealt to it."""
+        """Return a worker's plan: it begins at a place in its slots, or with shards dealt to it."""
         slots = self._slots(index)
         mine = slots.start, slots.stop, slots.step
-        place = tuple(start.place) if dealt is None else ()  # it may be long
+        place = tuple(start.place) if dealt is None else ()  # not needed then, and may be long
         kept = [tuple(each) for each in start.snapshots]
         return place, mine, dealt, tuple(self._sharding), start.anchors, kept
 
 
 def tell_of_idle_workers(cycle: int, shards: int, workers: int, unit: str | None) -> None:
-    """Warn if some workers have no slot, and name a better number; log what else lets some idle."""
-    # There are as many slots as the cycle says. With `unit`, few shards are as they should be.
+    """Warn if some workers have no slot, and name a better number; log other causes of idleness."""
+    # There are `cycle` slots. With `unit`, a small number of shards needs no message.
     if cycle < min(workers, shards):
         warn(
             f"cycle_length={cycle} is below num_workers={workers}: so many shards are open at a "
