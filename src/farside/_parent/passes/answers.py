@@ -1,4 +1,4 @@
-"""What has come of the inputs of a map: results, ends, and failures; see `mapped`."""
+"""Takes the answers to the inputs of a map: results, ends, and failures. `mapped` builds on it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .queues import Queue
 class Answers(Delivery):
     """Takes the answers of workers out of their queues. `front` inputs are done."""
 
-    unit = "input"  # what it is called in messages
+    unit = "input"  # what messages call one
 
     def __init__(self, plan: Plan, place: Place) -> None:
         super().__init__(plan.workers, counting=plan.ahead is not None)
@@ -40,7 +40,7 @@ class Answers(Delivery):
         return self.progress.place(given + bisect_right(self.left_out, given))
 
     def pass_mark(self, queue: Queue) -> list[Any]:
-        """Take a mark out: the end of a flat input, or a failure; see `failed`."""
+        """Take out a mark: the end of a flat input, or a failure. Return what `failed` returns."""
         failure, number = queue.pass_mark(), self._assigned[queue.index].pass_mark()
         self.front += 1
         return self.failed(number, None if failure is None else self._made(failure, queue, number))
@@ -52,7 +52,7 @@ class Answers(Delivery):
         return error
 
     def index_of(self, number: int) -> int:
-        """Return the index of an input, as people count, by the number that workers know."""
+        """Return the index by which users know an input, given its number among workers."""
         return number
 
     def failed(self, number: int, error: BaseException | None) -> list[Any]:
@@ -60,7 +60,7 @@ class Answers(Delivery):
         try:
             found = [] if error is None else self._told(error)
         finally:
-            del error  # else this frame, which its traceback has, would have it: a cycle
+            del error  # its traceback has this frame: a variable would make that a cycle
         self.progress.end(number, len(found))
         return found
 
@@ -75,7 +75,7 @@ class Answers(Delivery):
             del error, made  # as in `failed`
 
     def _told(self, error: BaseException) -> list[Any]:
-        """Return what the loop gets for a failure; or raise it."""
+        """Return what the loop gets for a failure, or raise that."""
         if self.plan.on_error == "raise":
             self.failure = error
             try:
@@ -87,7 +87,7 @@ class Answers(Delivery):
             return []
         cause = error.__cause__
         if cause is not None and traceback_of(cause) is not None:
-            without_frames(cause)  # who keeps it must not keep ours, and so the pass
+            without_frames(cause)  # whoever keeps it must not keep our frames, and so the pass
         return [error]
 
     def take_entries(self, queue: Queue, most: int) -> list[Any]:
@@ -96,7 +96,7 @@ class Answers(Delivery):
         entries = queue.take(min(queue.run, most))
         if self.plan.flat:
             self.progress.took(mine.number, len(entries))
-            if mine.batches[0].left:  # a frame with these has nothing after them
+            if mine.batches[0].left:  # a dead worker's last results: nothing follows in the frame
                 mine.pass_left(len(entries))
         else:
             self.front += len(entries)

@@ -1,8 +1,8 @@
 """The inputs of a map that one worker was given, and what becomes of them when it dies. Pure.
 
 A worker that dies leaves inputs that it has not answered. The one that it had begun is blamed. The
-others go to its successor, in order. The blamed one goes there too if it may be tried again; else
-it has failed.
+others go to its successor, in order. So does the blamed one if it may be tried again. If not, it
+has failed.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from .queues import SURPLUS, Queue, arrived
 
 
 class AssignedInputs:
-    """The inputs that a worker was given, and after it the workers that have taken its place."""
+    """The inputs given to a worker, or to those that have taken its place since."""
 
     __slots__ = ("answered", "batches", "count")
 
     def __init__(self) -> None:
-        self.batches: deque[Batch] = deque()  # not all done, or with results left
-        self.count = 0  # how many inputs it was given and has to answer
-        self.answered = 0  # of flat inputs: how many of them are done
+        self.batches: deque[Batch] = deque()  # those that are not done, or have results left
+        self.count = 0  # how many inputs were given in all, and have an answer or will get one
+        self.answered = 0  # how many of these are done, if they are flat
 
     @property
     def number(self) -> int:
-        """Which input the next answer belongs to."""
+        """The number of the input that the next answer belongs to."""
         if not self.batches:
             raise ProtocolError(SURPLUS)
         batch = self.batches[0]
@@ -40,7 +40,7 @@ class AssignedInputs:
         self.count += len(batch.entries)
 
     def take_back(self, number: int) -> Batch | None:
-        """Take in that an input, given by itself, goes to another worker; None: it isn't here."""
+        """Take out a batch of one, which goes to another worker; return None if it is not here."""
         for batch in self.batches:
             if batch.first == number:
                 self.batches.remove(batch)
@@ -49,7 +49,7 @@ class AssignedInputs:
         return None
 
     def advance(self, count: int, progress: GivenResults) -> None:
-        """Take in that so many inputs are done, by a result each."""
+        """Record that the next `count` inputs are done, with one result each."""
         while count:
             number, batch = self.number, self.batches[0]
             step = min(count, len(batch.entries) - batch.done)
@@ -58,21 +58,21 @@ class AssignedInputs:
             count -= step
 
     def pass_mark(self) -> int:
-        """Take in that the next input is done, by a mark; return which one."""
+        """Record that a mark has ended the next input; return its number."""
         number = self.number
         self._pass(1)
         self.answered += 1
         return number
 
     def _pass(self, count: int) -> None:
-        """Take in that the next inputs are done. They are of one batch."""
+        """Record that the next `count` inputs are done, all of the first batch."""
         batch = self.batches[0]
         batch.done += count
         if batch.done == len(batch.entries):
             self.batches.popleft()
 
     def pass_left(self, count: int) -> None:
-        """Take in that so many results were taken of an input that has failed."""
+        """Record that `count` results of an input that has failed were taken."""
         batch = self.batches[0]
         batch.left -= count
         if not batch.left:
@@ -81,10 +81,9 @@ class AssignedInputs:
     def lose(
         self, core: ParentCore, queue: Queue, plan: Plan, later: int, read: Mapping[int, int]
     ) -> tuple[list[Batch], int | None]:
-        """Return what the successor of a dead worker is given, and which input has failed with it.
+        """Return the batches for a dead worker's successor, and which input has failed with it.
 
-        The last of its inputs, as many as `later` says, were not sent yet. For `read` see
-        `GivenResults`.
+        The last `later` of its inputs had not been sent. For `read` see `GivenResults`.
         """
         came, partial = _count(arrived(queue, core.inbox.copied()), flat=plan.flat)
         kept, lost, partial = self._cut(came, partial)
@@ -93,7 +92,7 @@ class AssignedInputs:
         failed = _blame(core.loss[2], lost, later, plan.retries)
         if failed is not None:
             self.count -= 1
-            if failed is lost[0] and partial:  # nothing has come of any other
+            if failed is lost[0] and partial:  # no other lost input has results
                 failed.left = partial
                 kept.append(failed)
             lost.remove(failed)
@@ -101,9 +100,9 @@ class AssignedInputs:
         return lost, None if failed is None else failed.first
 
     def _cut(self, came: int, partial: int) -> tuple[list[Batch], list[Batch], int]:
-        """Return the inputs whose answers the loop has yet to get, and those without an answer.
+        """Return inputs whose answers have yet to be taken, and inputs without an answer.
 
-        And how many results have come of the first of these.
+        And the number of results of the first of the latter that have arrived and not been taken.
         """
         kept: list[Batch] = []
         lost: list[Batch] = []
@@ -125,7 +124,7 @@ class AssignedInputs:
 
 
 def _count(runs: list[tuple[int, bool]], *, flat: bool) -> tuple[int, int]:
-    """Return how many inputs not yet in a block are done, and how many results came after those."""
+    """Return how many inputs are done by these runs, and how many results come after those."""
     if not flat:
         return sum([run + ended for run, ended in runs]), 0
     came = partial = 0
@@ -135,9 +134,9 @@ def _count(runs: list[tuple[int, bool]], *, flat: bool) -> tuple[int, int]:
 
 
 def _blame(begun: int | None, lost: list[Batch], later: int, retries: int) -> Batch | None:
-    """Give the input that has cost the worker a batch of its own, if that is known.
+    """Put the input that has cost the worker, if that is known, into a batch of its own.
 
-    Return it if it is not tried again. For `begun` see `ParentCore`, for `later` see
+    Return the batch if it may not be tried again. For `begun` see `ParentCore`, for `later` see
     `AssignedInputs.lose`.
     """
     if begun is None:

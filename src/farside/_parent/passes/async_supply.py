@@ -1,4 +1,4 @@
-"""The inputs of a map, as they come from an async iterator of the user's."""
+"""Takes the inputs of a map from an async iterator of the user's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..._worker.iterables import Dropped
 from ..event_loops import Waiter, waiter_here
 from .supply import STEADY, TAKE_SECONDS, Supply
 
-_PATIENCE = 1.0  # seconds for what a cancelled iterator does, before the next pass asks it
+_PATIENCE = 1.0  # seconds for a cancelled task to end, before the next pass uses the iterator
 
 _CANCELLED = (
     "the task that awaits the inputs was cancelled, so the pass cannot go on; cancel the task of "
@@ -26,24 +26,24 @@ _LEFT = (
 
 
 class _Input(NamedTuple):
-    """An input that has come."""
+    """An input that the iterator has returned."""
 
     entry: Any = None
     nbytes: int = 0
     refused: BaseException | None = None
 
 
-_DONE = _Input()  # an input that was done before the pass began here
+_DONE = _Input()  # an input that was already done when the pass was resumed
 
 
 class AsyncSupply(Supply):
     """Takes inputs from an async iterator, in a task beside that of the loop.
 
-    `take` cannot wait: it returns what has come, and sets `wanted`. The task awaits more by `feed`,
-    and wakes the loop, which calls `take` again. So the loop gets results while an input is
-    awaited, and what is awaited outlasts a cancelled loop.
+    `take` cannot wait: it returns inputs that are ready, or sets `wanted` if there are none. Then
+    the task awaits more in `feed`, and wakes the loop, which calls `take` again. So the loop gets
+    results while an input is awaited, and cancelling the loop's task does not cancel that input.
 
-    Of the passes over the same inputs, one at a time is `asking`: its task asks for them.
+    Passes over the same inputs share the list `asking`, of the one whose task may use the iterator.
     """
 
     def __init__(
@@ -56,27 +56,29 @@ class AsyncSupply(Supply):
         **options: Any,
     ) -> None:
         super().__init__(begin, place, **options)
-        self._given = given  # an iterator of the user's own is not closed here
+        self._given = (
+            given  # the user's `items`: if it is an iterator itself, it is not closed here
+        )
         self._asking: list[AsyncSupply] = [] if asking is None else asking
-        self.follower: Waiter | None = None  # of the next pass's task, which waits for this
+        self.follower: Waiter | None = None  # of the next pass's task, if it waits for this one
         self._iterator: AsyncIterator[Any] | None = None
         self._ready: deque[_Input] = deque()
         self._over = False
         self._error: BaseException | None = None
-        self.wanted = 0  # how many inputs `take` could have given beside those that have come
+        self.wanted = 0  # how many inputs the task is to await
         self._idle: Waiter | None = None  # of the task, while nothing is wanted
         self._settling: Waiter | None = None  # of the loop, while quick inputs come
         self._cancel: Callable[[], object] | None = None  # ends the task
-        self._home: Waiter | None = None  # on the loop of the task
-        self._tell: Callable[[], object] = lambda: None
+        self._home: Waiter | None = None  # on the event loop of the task
+        self._tell: Callable[[], object] = lambda: None  # wakes the loop over the results
 
     @property
     def has_come(self) -> bool:
-        """Whether `take` has something to give, or to take note of."""
+        """Whether `take` would return an input, or find an error or the end."""
         return bool(self._ready) or self._over
 
     def begin(self, tell: Callable[[], object]) -> None:
-        """Begin the task, once, on the event loop that runs here; `tell` wakes the loop."""
+        """Begin the task, once, on the event loop of this thread; `tell` wakes the pass's loop."""
         if self._home is None:
             try:
                 self._home, self._tell = waiter_here(), tell
@@ -103,26 +105,26 @@ class AsyncSupply(Supply):
             raise
 
     async def _close(self) -> None:
-        """Close an async generator, unless it is the user's own: a later pass may go on with it."""
-        # One that is dropped is closed by the event loop: some time later, or, on trio, with a
-        # ResourceWarning, and without leave to await anything.
+        """Close an async generator, but not the user's own: a later pass may continue that."""
+        # If it were only dropped, the event loop would close it some time later, or, on trio, with
+        # a ResourceWarning and without being able to await anything.
         iterator, self._iterator = self._iterator, None
         if iterator is not self._given and isinstance(iterator, AsyncGenerator):  # no stream
-            self._pass_on()  # it may take long, and nobody else has this iterator
+            self._pass_on()  # closing may take long, and nobody else uses this iterator
             try:
                 await iterator.aclose()
             except Exception as error:
                 Dropped(error)
 
     def _take_end(self) -> None:
-        """Take in that the task has ended, perhaps before it began."""
+        """Handle the end of the task, which may not even have begun to run."""
         if not self._over:  # it was cancelled, and not by `stop`
             self._over, self._error = True, RuntimeError(_CANCELLED)
         self._cancel = None
         self._pass_on()
 
     def _pass_on(self) -> None:
-        """Let the loop go on, and the task of the next pass."""
+        """Wake the loop, and the task of the next pass."""
         self._tell()
         if self in self._asking:
             self._asking.remove(self)
@@ -130,8 +132,8 @@ class AsyncSupply(Supply):
             self.follower.wake()
 
     async def _until_alone(self) -> None:
-        """Wait for the task of the pass before, which was cancelled: both may have one iterator."""
-        for before in self._asking[:1]:  # it may end just now, on a loop of another thread
+        """Wait until the cancelled task of the pass before ends: both may share an iterator."""
+        for before in self._asking[:1]:  # a copy: it may end just now, in another thread
             before.follower = waiter = waiter_here()
             await waiter.wait(seconds=_PATIENCE)
         self._asking[:] = [self]
@@ -145,7 +147,7 @@ class AsyncSupply(Supply):
             self._idle = None
 
     async def settle(self) -> None:
-        """Let inputs that come fast come, for a moment: a step for each would cost more."""
+        """If inputs come fast, wait a moment for more, since a step for each would cost more."""
         if self._ready and self.wanted and self._quick >= STEADY and not self._over:
             self._settling = waiter_here()
             try:
@@ -154,9 +156,9 @@ class AsyncSupply(Supply):
                 self._settling = None
 
     async def feed(self) -> None:
-        """Await as many inputs as are wanted, but not for long: they have to be sent."""
-        # As in `Supply.take`, it is one at a time until they come at once: it is sent before the
-        # next one is awaited.
+        """Await as many inputs as are wanted, but not for long, since they have yet to be sent."""
+        # As in `Supply.take`, until inputs come at once, each is sent before the next one is
+        # awaited.
         begun = now = monotonic()
         steady = self._quick >= STEADY
         while self.wanted and not self._over:
@@ -186,7 +188,7 @@ class AsyncSupply(Supply):
         number, waiting = self.taken, len(self._ready)
         try:
             self._ready.append(self._made(item))
-        except BaseException as error:  # of a signal handler: the input is lost, and so the pass
+        except BaseException as error:  # of a signal handler: the input is lost, so the pass fails
             self.taken, self.refused = number + len(self._ready) - waiting, None
             self._over, self._error = True, error
             raise
@@ -198,16 +200,16 @@ class AsyncSupply(Supply):
             self.taken += 1
             return _DONE
         self._items = iter((item,))
-        entries, nbytes = self._take_each(1, 1)  # pickled now: the iterator may change it
-        if self.error is not None:  # of a signal handler, as if this iterator had raised it
+        entries, nbytes = self._take_each(1, 1)  # pickled now, as the user may change it later
+        if self.error is not None:  # of a signal handler: it counts as raised by `self._items`
             error, self.error, self.ended = self.error, None, False
             raise error
         refused, self.refused = self.refused, None
         return _Input(entries[0] if entries else None, nbytes, refused)
 
     def stop(self) -> None:
-        """Cancel the task, in any thread: the pass may have none of what is awaited."""
-        self._over = True  # it ends also where the iterator does not let itself be cancelled
+        """Cancel the task, as the pass takes no more inputs. In any thread."""
+        self._over = True  # ends the task even if the iterator suppresses the cancellation
         cancel, self._cancel = self._cancel, None
         if cancel is not None:
             cancel()

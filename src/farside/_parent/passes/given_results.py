@@ -1,10 +1,10 @@
-"""The inputs of a map whose results the loop was given: now, and some items ago. Pure.
+"""Records which inputs of a map the loop was given the results of, now and some items ago. Pure.
 
-To shards that are dealt, an input is a shard, and its results are the shard's items.
+For shards that are dealt, an input is a shard, and its results are the shard's items.
 
-They are recorded in *steps*. A step says for a number of items which inputs had ended by then, how
-many results of others were given, and which input the next item belongs to. From there on each item
-ends one input, or is one more result of a flat one. So a run of inputs needs only one step.
+The record consists of *steps*. A step has a number of items, the inputs that had ended by then, how
+many results of others were given, and which input the next item belongs to. From there on, each
+item ends one input, or is one more result of a flat one. So a run of inputs needs only one step.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class _Step(NamedTuple):
     at: int
     ended: Ranges
     read: dict[int, int]
-    number: int  # the input that the next items belong to; -1: nothing is known of further items
+    number: int  # the input that the next items belong to; -1: no further item is recorded here
 
 
 class GivenResults:
-    """The place of the loop in a pass. If it is flat, an input may have any number of results.
+    """The place of the loop in a pass. With `flat`, an input may have any number of results.
 
     Example:
         >>> progress = GivenResults()
@@ -40,12 +40,13 @@ class GivenResults:
         self.taken = 0  # how many items are in blocks
         self._flat = flat
         self._ended: Ranges = place.ended
-        # Of inputs that have not ended, how many results are. Never changed: others take its place.
+        # For inputs that have not ended: how many results are in blocks. The dictionary is never
+        # changed, but replaced.
         self.read = dict(place.begun)
         self._steps: deque[_Step] = deque([_Step(0, self._ended, self.read, -1)])
 
     def took(self, number: int, count: int) -> None:
-        """Take in the next `count` results: of one input if flat, else of one input each."""
+        """Record the next `count` results: of one input if flat, else of one input each."""
         step = self._steps[-1]
         if number != (step.number if self._flat else step.number + self.taken - step.at):
             self._add(number)  # else the run goes on
@@ -56,7 +57,7 @@ class GivenResults:
             self._ended = with_range(self._ended, number, number + count)
 
     def end(self, number: int, count: int = 0) -> None:
-        """Take in that an input has ended. `count` is 1 if its failure is an item, else 0."""
+        """Record that an input has ended. `count` is 1 if its failure is an item, else 0."""
         self.taken += count
         self._ended = with_range(self._ended, number, number + 1)
         self.read = {each: read for each, read in self.read.items() if each != number}
@@ -72,7 +73,7 @@ class GivenResults:
                 self._steps.popleft()
 
     def place(self, given: int) -> Place | None:
-        """Return the place after so many items; None: that is not known any more."""
+        """Return the place after `given` items; None if that is not known any more."""
         step = self._find(given)
         if step is None:
             return None
@@ -86,20 +87,20 @@ class GivenResults:
         return Place(ended, tuple(sorted(read.items())))
 
     def number(self, given: int) -> int:
-        """Return the input of the item that comes after so many. It is in the present block."""
+        """Return the input of the item after `given` ones, which must be in the present block."""
         step = self._find(given)
         assert step is not None
         return step.number if self._flat else step.number + given - step.at
 
     def _find(self, given: int) -> _Step | None:
-        """Return the step that tells of the item after so many."""
-        steps = self._steps.copy()  # at once: another thread may take further items
+        """Return the step that the item after `given` ones belongs to."""
+        steps = self._steps.copy()  # by one call: another thread may record further items
         number = bisect_right(steps, given, key=itemgetter(0))
         return steps[number - 1] if number else None
 
 
 class NotRecorded(GivenResults):
-    """Records nothing, where nobody asks."""
+    """Records nothing, for passes whose place is never asked for."""
 
     def took(self, number: int, count: int) -> None:
         pass

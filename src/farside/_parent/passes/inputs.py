@@ -1,4 +1,4 @@
-"""What a pass of a map is made of: the inputs, which each pass takes anew."""
+"""The sequence of a map: its inputs, over which each pass iterates anew."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _SAMPLE = 16  # how many inputs a fingerprint is made of, where `items` is a seq
 
 
 class Inputs(ItemSequence):
-    """What a function makes of inputs. To a state they are shards, and their results are items."""
+    """The results of a function for inputs. In a state, inputs are shards and results are items."""
 
     kind = "inputs"
     several = True
 
     def __init__(self, items: Iterable[Any] | AsyncIterable[Any], plan: Plan, given: Given) -> None:
-        super().__init__(given, Sharding(0, seed=given.seed))  # `_look` says how many there are
-        self._takes_anchors = not isinstance(items, Sequence)  # those have a fingerprint
+        super().__init__(given, Sharding(0, seed=given.seed))  # `_look` returns their number
+        self._takes_anchors = not isinstance(items, Sequence)  # a sequence has a fingerprint
         self._items = items
         self._plan = plan
         self._in_order = plan.in_order
         self._used = False  # whether an earlier pass has used a one-shot iterator
-        self._looked: Delivery | None = None  # the fingerprint is that of its inputs
+        self._looked: Delivery | None = None  # the latest pass when the fingerprint was made
         self._asking: list[AsyncSupply] = []  # see `AsyncSupply`
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  it is that of the inputs
@@ -72,7 +72,7 @@ class Inputs(ItemSequence):
         if not (awaited or isinstance(items, Iterable)) and isinstance(items, AsyncIterable):
             raise TypeError(_AWAITS)
         if type(items) is range:
-            return items  # so that parts of it may cross
+            return items  # as it is, so that parts of it can be sent as ranges
         iterator = items.__aiter__() if awaited else iter(items)
         if iterator is self._items:
             if self._used:
@@ -110,7 +110,7 @@ class Inputs(ItemSequence):
 
 
 def _compare(number: int, digest: bytes, by_value: bool, item: Any) -> Any:  # noqa: FBT001  a partial
-    """Return an input, if it is that of the pass whose state was loaded."""
+    """Return an input; raise if it differs from that of the pass whose state was loaded."""
     encoder, why, problem = Encoder(None, main_by_value=by_value), "", None
     try:
         if digest in of_item(item, encoder) or not is_comparable(item, encoder):
@@ -118,7 +118,7 @@ def _compare(number: int, digest: bytes, by_value: bool, item: Any) -> Any:  # n
     except Exception as error:
         if handlers.raised(error):
             raise
-        why, problem = f", which does not pickle ({one_line(error)})", error  # then it did
+        why, problem = f", which does not pickle ({one_line(error)})", error  # that one did
     which = f"input of index {number}" if number else "first input"
     raise ReplayDivergedError(
         f"the {which} differs from that of the pass whose state was loaded: it is "

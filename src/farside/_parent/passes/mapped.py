@@ -1,13 +1,13 @@
 """A pass of a map: which worker gets which inputs, and in which order the loop gets the results.
 
-Inputs go down in *batches*: runs of inputs one after the other, each for one worker. A worker
-answers its inputs in order, with one entry for each, or one mark if it has failed; with ``flat``,
-with any number of entries and then a mark. So nothing needs a label here either: which input an
-answer belongs to follows from what the worker was given.
+Inputs are sent in *batches*: runs of consecutive inputs, each for one worker. A worker answers its
+inputs in order: with one entry for each, or one mark if the input has failed; with ``flat``, with
+any number of entries and then a mark. So answers need no label: the input that one belongs to
+follows from what the worker was given.
 
-What a worker was given, and what goes to its successor when it dies, is in `assigned_inputs`. An
-input that is not tried again is *settled*: its failure takes its place. Where nobody knows which
-input has cost the worker, the successor is given one at a time, until that is known.
+`assigned_inputs` has what a worker was given, and decides what goes to its successor when it dies.
+An input that is not tried again is *settled*: its failure takes the place of its result. If nobody
+knows which input has cost the worker, the successor is given one at a time until that is known.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ from .supply import TAKE_SECONDS, Supply
 
 _DEPTH = 3  # how many inputs each worker has at least, unless the map ends soon
 _LONG_SECONDS = 0.01
-"""An input that takes so long makes it worth while to wait for the worker that is free first: the
-worker waits for the next one for some 0.3 ms."""
+"""If inputs take so long, it pays to give each to the worker that is free first, although a worker
+then waits some 0.3 ms for its next one."""
 
 _LAST = 4
-"""So many inputs for each worker are the last ones: each goes to a worker that has none, if it may
-take long. Else it might wait behind the longest one, while other workers have nothing to do. By a
-simulation with 2 to 16 workers, and times whose logarithms are normally distributed, a map takes
-1.02 times as long at most then as if each input went to the worker that is free first; with
-`_DEPTH` until the end, up to 1.2 times."""
+"""So many inputs for each worker count as the last ones. If inputs take long, each of these goes to
+a worker that has none. Else it might wait behind the longest input, while other workers have
+nothing to do. In a simulation with 2 to 16 workers, and times whose logarithms are normally
+distributed, a map then takes at most 1.02 times as long as if each input went to the worker that is
+free first. With `_DEPTH` until the end, it takes up to 1.2 times as long."""
 
-_LEAST = 8  # towards the end, a batch has at least as many inputs as usual, divided by this
+_LEAST = 8  # towards the end, a batch has at least the usual number of inputs, divided by this
 
 
 class Mapped(Answers):
     """The results of a map: the base of both orders."""
 
-    most_inputs = MOST_INPUTS  # that a worker is given at a time
+    most_inputs = MOST_INPUTS  # how many inputs a batch has at most
 
     def __init__(self, plan: Plan, supply: Supply) -> None:
         super().__init__(plan, supply.place)
         self._supply = supply
         self.source = supply if isinstance(supply, AsyncSupply) else None
-        self._numbered = 0  # how many inputs were given to workers, or settled
+        self._numbered = 0  # how many inputs were given to workers, passed over, or refused
         self._settled: dict[int, BaseException] = {}  # why inputs have failed, by their numbers
-        # Of workers that are given one input at a time: what they are given later.
+        # For each worker that gets one input at a time: the batches still to be sent.
         self._one_by_one: dict[int, deque[Batch]] = {}
         self._size = BatchSize(self.most_inputs)
 
@@ -60,7 +60,7 @@ class Mapped(Answers):
         self._begin_block()
         while True:
             front, slow, self.slow = self.front, self.slow, False
-            block = self.take_next(workers) if slow else None  # what has come is not held back
+            block = self.take_next(workers) if slow else None  # results here need not wait
             if block is None:
                 self.refill(workers)
                 block = self.take_next(workers)
@@ -69,24 +69,24 @@ class Mapped(Answers):
             if self.front == front:
                 self.end()
                 return None
-            # Inputs were done of which the loop gets nothing: there may be room for others.
+            # Some inputs are done, without a result for the loop, so there may be room for others.
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
-        """Return the next block; None: nothing has come that the loop gets."""
+        """Return the next block; None if nothing has arrived that the loop gets."""
         raise NotImplementedError
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
         if self.cleared or super().ready(workers):
             return True
-        # Other workers may do inputs while the loop waits for the next result. (Where an input has
-        # failed that the loop is at, `take` has just found it.)
+        # While the loop waits for the next result, other workers can be given inputs. (If the input
+        # that the loop is at is settled, `take` has just found that.)
         more = not self._supply.ended and (self.source is None or self.source.has_come)
         return more and self.room(self._left(workers)) is not None
 
     # What workers are given -----------------------------------------------------------------
 
     def refill(self, workers: Sequence[ParentCore]) -> None:
-        """Take inputs, and give them to the workers that have fewest."""
+        """Take inputs, and give them to the workers that have the fewest."""
         plan, supply = self.plan, self._supply
         begun, left = monotonic(), self._begin_to_give(workers)
         while not supply.ended and (room := self.room(left)) is not None:
@@ -108,15 +108,15 @@ class Mapped(Answers):
                 self._settled[self._numbered], supply.refused = supply.refused, None
                 self.added(None, 1)
                 self._numbered += 1
-                break  # refused inputs take no room, so there could be no end of them
+                break  # refused inputs take no room, so they might keep this loop going for ever
             if not entries:
                 break
             if not supply.steady or monotonic() - begun >= TAKE_SECONDS:
-                self.slow = True  # what was taken is sent first: the next may take long to come
+                self.slow = True  # these are sent first, as the next input may take long to come
                 break
 
     def _begin_to_give(self, workers: Sequence[ParentCore]) -> list[int]:
-        """Look how fast the workers are; return what `_left` does."""
+        """Send what is given one by one, measure how fast the workers are, and return `_left`."""
         self._give_next(workers)
         left, given = self._left(workers), sum([each.count for each in self._assigned])
         self._size.measure(given - sum(left), self.plan.workers, left.count(0))
@@ -133,24 +133,24 @@ class Mapped(Answers):
         self.added(index, len(entries))
 
     def room(self, left: Sequence[int]) -> tuple[int, int] | None:
-        """Return which worker is given inputs next, and how many; None: no more fit in."""
+        """Return which worker is given inputs next, and how many; None if there is no room."""
         ahead, workers = self.plan.ahead, self.plan.workers
         room = maxsize if ahead is None else ahead - (self._numbered - self.front)
         index = left.index(min(left))
-        # Towards the end it is less: the inputs may take much longer than those before.
+        # Towards the end shares are smaller: the inputs may take much longer than those before.
         wanted, rest = self._size.inputs, self._inputs_left() // (_LAST * workers)
         share = max(1, min(wanted, room // workers, max(rest, wanted // _LEAST)))
         nbytes = self.bytes_of(index)
         if nbytes >= LARGE_BYTES:
             batches = BATCHES
-        else:  # filled up from the half in one message, since each message wakes the worker
+        else:  # refilled once half are left, in one message, since each message wakes the worker
             batches = MOST_BATCHES if self.orders else MOST_BATCHES // 2
         last = rest == 0 and self._size.seconds >= _LONG_SECONDS
         enough = left[index] >= (1 if last else max(_DEPTH, batches * (share - 1)))
         return None if room <= 0 or enough or nbytes >= self.plan.nbytes else (index, share)
 
     def _inputs_left(self) -> int:
-        """Return how many inputs no worker has, if it is known and matters who is given them."""
+        """Return how many inputs are unassigned; `maxsize` if unknown, or for a single worker."""
         total = self._supply.total if self.plan.workers > 1 else None
         left = -1 if total is None else total - self._numbered
         return left if left >= 0 else maxsize  # `items` may have more than its length says
@@ -178,7 +178,7 @@ class Mapped(Answers):
         ]
 
     def start_again(self, core: ParentCore, index: int) -> None:
-        """Take in that another worker goes on in the place of one that has died."""
+        """Assign the inputs that a worker has left to the one that takes its place."""
         later = self._one_by_one.pop(index, ())
         lost, failed = self._assigned[index].lose(
             core, self.queues[index], self.plan, len(later), self.progress.read
@@ -187,23 +187,25 @@ class Mapped(Answers):
             ending, member, _ = core.loss
             error = messages_for_people.death_at(self.index_of(failed), self.unit, ending, member)
             self._settled[failed] = error
-        elif lost and core.loss[2] is None:  # one at a time, until it is known which one it was
+        elif lost and core.loss[2] is None:  # it is unknown which one it was: one at a time
             singles = deque([single for batch in lost for single in batch.singles()])
             lost, self._one_by_one[index] = [singles.popleft()], singles
-        if lost:  # else it is told nothing: one that was given no task is known to have begun none
+        if (
+            lost
+        ):  # else nothing is sent: a worker that was given no task is known to have begun none
             self.orders[index] = [batch.order for batch in lost]
         else:
             self.orders.pop(index, None)
 
     def passed_over(self, count: int) -> None:
-        """Take in that the next inputs were done before the pass began here."""
+        """Skip `count` inputs that were already done when this pass was resumed."""
         self.front += count
 
     def added(self, index: int | None, count: int) -> None:
-        """Take in that a worker was given the next inputs; None: they cannot be given to one."""
+        """Note that a worker was given the next `count` inputs; None if no worker gets them."""
 
     def has_left(self, number: int) -> bool:
-        """Tell whether the loop has yet to get results of an input that has failed."""
+        """Tell whether the loop has yet to get results that a failed input had before."""
         batches = (batch for mine in self._assigned for batch in mine.batches)
         return any(each.left and each.first == number for each in batches)
 
@@ -215,7 +217,7 @@ class Mapped(Answers):
     # The end --------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """Take in that nothing more comes, or raise what the user's iterator has raised."""
+        """End the pass if all inputs are done, or raise what the user's iterator has raised."""
         if self._supply.ended and self.front == self._supply.taken:
             if self._supply.error is not None:
                 self.failure = self._supply.error
@@ -229,7 +231,7 @@ class Mapped(Answers):
 
     def let_go(self) -> None:
         self._supply.let_go()
-        self.failure = None  # its frames refer to this; so do those of why inputs do not pickle
+        self.failure = None  # its frames refer to this, as do those of inputs that do not pickle
         for error in [*self._settled.values()]:
             error.__cause__ = None
         self.orders.clear()

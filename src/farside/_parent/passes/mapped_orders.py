@@ -1,4 +1,4 @@
-"""In which order the loop gets the results of a map."""
+"""The two orders in which a loop can get the results of a map."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class MappedInOrder(Mapped):
 
     def __init__(self, plan: Plan, supply: Supply) -> None:
         super().__init__(plan, supply)
-        # Runs of inputs, in order: the worker that has them, and how many. None in its place: none
-        # has them, for they were done before the pass began here, or could not be sent.
+        # Runs of inputs, in order: the worker that has them, and how many. The worker is None if
+        # they were already done when the pass was resumed, or could not be sent.
         self._order: deque[list[Any]] = deque()
 
     @property
@@ -42,7 +42,7 @@ class MappedInOrder(Mapped):
             run = self._order[0]
             if self.front in self._settled and not self.has_left(self.front):
                 if count:
-                    break  # the loop has to get there first
+                    break  # the loop has to reach the failed input first
                 run[1] -= 1
                 found: tuple[list[Any], Any] | None = (self.settled(self.front), None)
             else:
@@ -60,7 +60,7 @@ class MappedInOrder(Mapped):
     def _take_run(
         self, run: list[Any], inputs: int, count: int, workers: Sequence[ParentCore]
     ) -> tuple[list[Any], Any] | None:
-        """Take what has come of the next inputs; None: nothing, or the block ends here."""
+        """Take results of the next inputs; None if none have arrived, or the block ends here."""
         if run[0] is None:
             self.front += inputs
             run[1] -= inputs
@@ -70,13 +70,13 @@ class MappedInOrder(Mapped):
             return None
         if queue.at_mark:
             if count and (self.counting or queue.marks[0][1] is not None):
-                return None  # the loop has to get there first
+                return None  # the loop has to reach the mark first
             run[1] -= 1
             return self.pass_mark(queue), None
         most = self._most - count
         here = queue.run if self.plan.flat else min(inputs, queue.run)
         if count and here > most:
-            return None  # it comes whole, in the next block: to cut and join takes longer
+            return None  # the next block has it whole: cutting and joining would take longer
         entries = self.take_entries(queue, min(here, most))
         if not self.plan.flat:
             run[1] -= len(entries)

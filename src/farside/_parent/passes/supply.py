@@ -1,4 +1,4 @@
-"""The inputs of a map, as they come from the user's iterator, pickled for the workers."""
+"""Takes the inputs of a map from the user's iterator, and pickles them for the workers."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from ..._worker.iterables import resumable
 from .. import not_sent
 from . import own_iterators
 
-TAKE_SECONDS = 0.001  # then the inputs that were taken go to the workers, however few they are
-_MOST_KEPT, _MOST_KEPT_BYTES = 64, 1 << 27  # of pieces of memory for large contents
+TAKE_SECONDS = 0.001  # after so long, the inputs taken so far go to the workers, however few
+_MOST_KEPT, _MOST_KEPT_BYTES = 64, 1 << 27  # how much memory for large contents is kept
 STEADY, _MOST_QUICK = 6, 10
-"""When inputs came at once so many times in a row, the next ones are expected to. They are then
-taken together, each time twice as many. Until then, an input is sent before the next one is taken:
-the iterator may wait for the result of the first."""
+"""When inputs came at once `STEADY` times in a row, the next ones are expected to. They are taken
+together, each time twice as many, and `1 << _MOST_QUICK` at most. Until then, an input is sent
+before the next one is taken, since the iterator may wait for the result of the first."""
 
 
 class Supply:
     """Takes inputs from an iterator.
 
-    Each is pickled as it is taken: what the iterator does with it later does not show. `begin`
-    returns the iterator, or a range, when the first input is wanted. Inputs that are done at the
-    `place` where the pass begins are taken and dropped. `checks` are called with some inputs before
-    these are used, and may raise an exception.
+    Each input is pickled as it is taken, so later changes to it have no effect. `begin` is called
+    when the first input is wanted, and returns the iterator, or a range. Inputs that are done at
+    the `place` where the pass begins are taken and dropped. `checks` has functions for some inputs:
+    each is called with its input before that is used, and may raise an exception.
     """
 
-    # Whether the next input is expected to be there at once. Else those that were taken are sent
-    # first: nobody knows how long the iterator takes over it.
+    # Whether the next input is expected at once. If not, the inputs taken so far are sent first,
+    # since nobody knows how long the iterator takes over the next.
     steady = True
 
     def __init__(
@@ -55,21 +55,21 @@ class Supply:
         self._encoder = Encoder(None, main_by_value=main_by_value, recycled=self._recycled)
         self.place = place
         self._done = deque(place.ended)
-        self.read = dict(place.begun)  # of flat inputs: how many of their results the loop has
+        self.read = dict(place.begun)  # for flat inputs: how many of their results the loop has
         self.ended = False
         self._items: Any = iter(())
-        self._quick = 0  # how many times in a row inputs were there at once
-        self.taken = 0  # and so the index of the next one
+        self._quick = 0  # how many times in a row inputs came at once
+        self.taken = 0  # how many inputs were taken, which is the index of the next one
         self.error: BaseException | None = None  # of the iterator, if that has ended it
-        # Of the input after those that were taken last, if it cannot be pickled; who takes note of
-        # it sets it to None.
+        # The error of the input after those that were taken last, if it cannot be pickled. Whoever
+        # handles the error sets this to None.
         self.refused: BaseException | None = None
 
     def _end(self) -> None:
         self.ended, self.error = True, self._too_few()
 
     def _too_few(self) -> ValueError | None:
-        """Return an error if a loaded state names inputs that have not come."""
+        """Return an error if a loaded state names more inputs than have come."""
         end = self.place.end
         return ValueError(TOO_FEW.format(end, self.taken)) if end > self.taken else None
 
@@ -90,7 +90,7 @@ class Supply:
             self._items = items if same else resumable(items)
 
     def _checked(self, items: Iterator[Any]) -> Iterator[Iterator[Any]]:
-        """Yield parts of the inputs, such that C code calls the checks."""
+        """Yield the inputs in parts, of which `map` checks some: it calls the checks in C."""
         at = 0
         for number, check in sorted(self._checks.items()):
             yield islice(items, number - at)
@@ -99,13 +99,13 @@ class Supply:
         yield items
 
     def let_go(self) -> None:
-        """Let go of the iterator: what is open in it ends now, and not when another pass begins."""
+        """Release the iterator now, rather than when another pass begins: it may hold files."""
         self.ended, self._begin, self.error = True, None, None
         self._recycled.forget()
         self._items = iter(())
 
     def pass_over(self) -> int:
-        """Take the inputs that come next and are done, and drop them; return how many."""
+        """Take and drop the inputs that come next, if they are done already; return how many."""
         before = self.taken
         self._open()
         while self._done and self._done[0][0] <= self.taken:
@@ -126,15 +126,18 @@ class Supply:
             self._end()
 
     def _limit(self, most: int, number: int) -> int:
-        """Return how many inputs may be taken together: only the first may have been begun."""
+        """Return how many inputs may be taken together, from one of this `number` on.
+
+        Only the first may have been begun, and none may be done.
+        """
         stops = [*[first for first, _ in self._done], *self.read]
         return min([most, *[stop - number for stop in stops if stop > number]])
 
     def take(self, most: int, nbytes: int) -> tuple[Sequence[Any], int]:
-        """Take inputs until they are so many or have so many bytes. `pass_over` was called before.
+        """Take inputs, `most` at most, until they have `nbytes`. Call `pass_over` before.
 
-        Return their entries (see `items`), and about how many bytes they have. Those of a range
-        cross as a range. A tuple has nothing but atoms.
+        Return their entries (see `_payload.items`), and about how many bytes they have. The entries
+        are a range if the inputs are one. If they are a tuple, all are atoms.
         """
         if self._done or self.read:
             most = self._limit(most, self.taken)
@@ -150,12 +153,12 @@ class Supply:
                 if len(entries) < at_once:
                     self._end()
                 return entries, size
-            # Those of a million would be too many pickles at once.
+            # They have to be pickled, and a million pickles at once would be too many.
             self._items, self._quick = chain(entries, self._items), _MOST_QUICK
         begun = monotonic()
         at_once = 1 << self._quick if self._quick >= STEADY else 1
         found = self._take_each(min(most, at_once), nbytes)
-        # A run is over when it has taken so long; what comes on top of that is its last input.
+        # A run ends after TAKE_SECONDS. Any time beyond that was taken by its last input.
         quick = monotonic() - begun < (TAKE_SECONDS if at_once == 1 else 2 * TAKE_SECONDS)
         self._quick = min(self._quick + 1, _MOST_QUICK) if quick else 0
         self.steady = self._quick >= STEADY
@@ -205,7 +208,7 @@ class Supply:
         return entries, total + ATOM_BYTES * len(entries)
 
     def _add(self, item: Any, entries: list[Any]) -> int:
-        """Add an input that is no number, as it is now; return its size."""
+        """Add a string, or a copy or the pickle of another input as it is now; return its size."""
         if type(item) is str and len(item) < STR_LIMIT:
             entries.append(item)
             return len(item)
