@@ -1,4 +1,4 @@
-"""The `executor`: a `crew` of workers runs the tasks that were `submitted`.
+"""Executors: a `crew` of workers runs the tasks of an `executor`.
 
-Those wait as `pending` ones. `results` yields what `WorkerExecutor.map` returns.
+Tasks are `pending` until a worker has them, then `submitted`. `results` is for `map`.
 """

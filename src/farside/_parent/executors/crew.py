@@ -30,27 +30,27 @@ from ..results import enter_iteration_mode
 from .pending import BrokenWorkersError, Pending, Work, insist
 from .submitted import Submitted
 
-IDLE_SECONDS = 1.0  # after so long without calls, the memory for their contents is given back
+IDLE_SECONDS = 1.0  # after so long without calls, the memory of their contents is given back
 
 
 class _Tasks(Inputs):
-    """What a pass of an executor is made of: what was submitted."""
+    """The sequence of an executor, which has a single pass: over the tasks that were submitted."""
 
     def __init__(self, plan: Plan, pending: Pending, most: int | None) -> None:
-        super().__init__(iter(()), plan, Given(0))  # what has no length
+        super().__init__(iter(()), plan, Given(0))  # an iterator, since it has no length
         self.delivery = Submitted(plan, pending, most)
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
-        self.delivery.epoch, plan = begun, (None, True)  # of no length; the only pass
+        self.delivery.epoch, plan = begun, (None, True)  # the length is unknown; the first pass
         return self.delivery, [(begun, self.seed, (0, 0), plan)] * len(self.delivery.queues)
 
 
 class Crew:
     """The workers of an executor, and the thread that completes futures.
 
-    It has no reference to the executor: when that is dropped, the calls that were submitted are
-    made, and no more are taken. A worker does so many tasks at `most`; then another one takes its
-    place.
+    It has no reference to the executor. When the executor is dropped, the calls that were submitted
+    are still made, and no more are accepted. A worker does at most `most` tasks, and then another
+    one takes its place.
     """
 
     def __init__(self, options: list[Any], plan: Plan, most: int | None) -> None:
@@ -59,19 +59,19 @@ class Crew:
         self.positions = count()  # of tasks, as they are submitted
         self._options, self._announced = options, choosing.warn_of_choice(options)
         self._client: Client | None = None
-        self._threads: list[threading.Thread] = []  # it, and any that has found it at work
-        self._begun = threading.Lock()  # held since it has begun
+        self._threads: list[threading.Thread] = []  # it, and any second one: see `_begin`
+        self._begun = threading.Lock()  # held once the thread has begun
         self._over = False  # whether the thread has ended
-        self._at_work = threading.Lock()  # held until then
+        self._at_work = threading.Lock()  # held until the thread has ended
         self._at_work.acquire()
-        self._broken: tuple[str, BaseException | None] | None = None  # why, and what has caused it
-        self._force: Callable[[Any], object] | None = None  # once the workers are to be ended
-        self._pid: int | None = None  # the process that has used it
-        main_file()  # while the script runs: the workers are started later
+        self._broken: tuple[str, BaseException | None] | None = None  # a message, and the cause
+        self._force: Callable[[Any], object] | None = None  # set once the workers are to be ended
+        self._pid: int | None = None  # the process that has used this crew
+        main_file()  # to be remembered, as the workers may be started after the script has ended
 
     def submit(self, work: Work) -> None:
-        """Let a worker do a task; see `WorkerExecutor.submit`."""
-        self._pid = self._pid or os.getpid()  # first: a fork may come at any moment
+        """Queue a task for the workers; see `WorkerExecutor.submit`."""
+        self._pid = self._pid or os.getpid()  # first, as a fork may come at any moment
         if self._is_foreign():
             raise RuntimeError(
                 "the executor belongs to the process that has forked this one, and was used there; "
@@ -79,13 +79,13 @@ class Crew:
             )
         _exit.check()
         if not self._pending.add(work):
-            if self._broken is not None:  # asked now: it may have been broken just before
+            if self._broken is not None:  # checked after `add`: it may have been broken just before
                 why, cause = self._broken
                 raise BrokenWorkersError(why) from cause
             raise RuntimeError("cannot schedule new futures after shutdown")
         try:
             if not self._threads:
-                # With the lock, else Python's exit might not see it, and wait for it for ever.
+                # With the lock: else Python's exit might miss the thread, and wait for ever.
                 defer_sigint(partial(with_lock, _exit.lock, self._start_thread))
         except (RuntimeError, MemoryError):  # no more threads can be had
             if self._pending.withdraw(work):
@@ -93,13 +93,13 @@ class Crew:
         self._wake()
 
     def _is_foreign(self) -> bool:
-        """Tell whether the process that has forked this one had used it: its locks may be held."""
+        """Tell whether the process that forked this one has used the crew: locks may be held."""
         return self._pid not in {None, os.getpid()}
 
     def _start_thread(self) -> None:
         if not self._threads:
             _exit.check()
-            _exit.crews.add(self)  # first: a signal handler may raise when it has begun
+            _exit.crews.add(self)  # first: a signal handler may raise once the thread has begun
             thread = threading.Thread(target=self._begin, name="farside-executor")
             thread.start()
             self._threads.append(thread)
@@ -109,7 +109,7 @@ class Crew:
             self._client.waiting.wake()
 
     def shut_down(self, *, cancel: bool) -> None:
-        """Take no more tasks, and end when those are done that were submitted."""
+        """Accept no more tasks, and end the workers when all that were submitted are done."""
         if self._is_foreign():
             return
         self._pending.closed = True
@@ -127,7 +127,7 @@ class Crew:
         self._force = closing.KILL if kill else closing.TERMINATE
         try:
             self.shut_down(cancel=True)
-        finally:  # a callback of what is cancelled may raise SystemExit, or Ctrl-C strike
+        finally:  # a callback of a cancelled future may raise SystemExit, or Ctrl-C may strike
             if self._client is not None:
                 self._end(self._client)
 
@@ -141,16 +141,16 @@ class Crew:
             return
         threads = with_lock(_exit.lock, lambda: [*self._threads])
         if threads and threading.current_thread() not in threads:
-            # Before Python 3.13, Ctrl-C in `join` lets a thread count as ended that goes on. And
-            # Python can miss it just as a wait begins, so none is long.
+            # Before Python 3.13, Ctrl-C in `Thread.join` makes a thread that goes on count as
+            # ended. And Python can miss Ctrl-C just as a wait begins, so each wait is short.
             while not self._over:
                 try_lock(self._at_work, bool, seconds=1)
             for thread in threads:
                 thread.join()
 
     def _begin(self) -> None:
-        # Another one was started where a finalizer has submitted a task meanwhile, or where a
-        # signal handler has raised just as it began.
+        # There may be a second thread, if a finalizer has submitted a task while the first one was
+        # started, or a signal handler has raised just as the first one began.
         if self._begun.acquire(blocking=False):
             self._threads.append(threading.current_thread())
             self._run()
@@ -158,17 +158,17 @@ class Crew:
     def _run(self) -> None:
         delivery, client = self._tasks.delivery, None
         try:
-            seed = self._tasks.seed = checks.seed(None)  # now: it may have been made before a fork
+            seed = self._tasks.seed = checks.seed(None)  # now: the crew may be older than a fork
             options = [replace(each, seed=seed) for each in self._options]
             client = self._client = Client(*options, sequence=self._tasks)
             client.news.nobody_catches = True
             client.announced = self._announced
             if self._force is not None:
-                self._end(client)  # for a thread that has just found no client
+                self._end(client)  # in place of `end_now`, which may have found no client
             live_workers.check_start(in_thread=True)
             starting.start(client)
             this = enter_iteration_mode(client)
-            due = inf  # when to let memory go that was needed for calls
+            due = inf  # when to give back memory that was needed for calls
             while this.step() is not OVER:
                 for index in delivery.take_spent():
                     client.step(partial(GroupCore.retire, index=index))
@@ -181,7 +181,7 @@ class Crew:
                 client.wait(this, min(due, delivery.next_look))
             this.leave()
         except BaseException as error:
-            insist(Crew._break, self, error)  # no future must wait for ever
+            insist(Crew._break, self, error)  # else futures would wait for ever
         finally:
             try:
                 if client is not None:
@@ -191,11 +191,11 @@ class Crew:
                 self._at_work.release()
 
     def _break(self, error: BaseException) -> None:
-        """Take in that no more calls can be made, and fail those that wait."""
+        """Record that no more calls can be made, and fail those that have no result."""
         why = "were ended" if self._force is not None else f"cannot be used: {one_line(error)}"
         if isinstance(error, FarsideError):
-            error.with_traceback(None)  # its frames would keep all of this, and it them
-        cause = error if self._force is None else None  # the iterable is none of the user's
+            error.with_traceback(None)  # its frames refer to all of this, which keeps the error
+        cause = error if self._force is None else None  # the user ended them: no cause is needed
         self._broken = f"the workers of the executor {why}", cause
         self._pending.closed = True
         broken = BrokenWorkersError(self._broken[0])
@@ -203,9 +203,9 @@ class Crew:
         self._pending.fail_all(broken)
 
     def _trim(self, client: Client) -> bool:
-        """Let the memory go that was needed for the contents of calls; False: not all of it yet."""
+        """Give back the memory of the contents of calls; return False if some is still in use."""
         self._pending.let_go()
-        # Another thread, which ends a worker, may close its link meanwhile: it has none then.
+        # Another thread that ends a worker may close its link meanwhile, which then has no arena.
         arenas = [member.link.arena for member in client.members if member.link is not None]
         return False not in [arena.trim() for arena in arenas if arena is not None]
 
@@ -215,22 +215,22 @@ def _close(client: Client) -> None:
 
 
 class _Exit:
-    """Waits, when Python exits, for what was submitted, as other executors do."""
+    """Waits, when Python exits, for the tasks that were submitted, as other executors do."""
 
     def __init__(self) -> None:
-        # A finalizer may shut an executor down while this thread starts that of another one.
+        # Reentrant: a finalizer may use an executor while its thread starts that of another one.
         self.lock = threading.RLock()
         at_fork(after_in_child=self._renew)
         self._begun = False
         self.crews: weakref.WeakSet[Crew] = weakref.WeakSet()
-        # Private, and what concurrent.futures uses: from Python 3.9 on it is there.
+        # A private function that concurrent.futures uses too. It exists from Python 3.9 on.
         threading._register_atexit(self.wait)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def _renew(self) -> None:
         self.lock = threading.RLock()
 
     def check(self) -> None:
-        """Raise a RuntimeError if Python exits."""
+        """Raise RuntimeError if Python exits."""
         if self._begun:
             raise RuntimeError("cannot schedule new futures after interpreter shutdown")
 

@@ -1,4 +1,4 @@
-"""WorkerExecutor: the workers behind the interface of `concurrent.futures`."""
+"""WorkerExecutor: runs calls in workers, with the interface of `concurrent.futures`."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ T = TypeVar("T")
 class WorkerExecutor(Executor, Generic[M_co]):
     """Runs calls in workers: a `concurrent.futures.Executor`.
 
-    A worker that dies fails the call that ran, with `WorkerDiedError`, and another one takes its
-    place. But a crash in a subinterpreter ends the whole program. ``backend="auto"`` takes one from
-    Python 3.14 on, except with ``retries`` or ``task_timeout``: pass ``backend="subprocess"`` if
-    calls may crash.
+    If a worker dies, the call that it ran fails with `WorkerDiedError`, and another worker takes
+    its place. But a crash in a subinterpreter ends the whole program. ``backend="auto"`` uses
+    subinterpreters from Python 3.14 on, except with ``retries`` or ``task_timeout``. So pass
+    ``backend="subprocess"`` if calls may crash.
 
     The workers are started with the first call. In coroutines, use ``async with``: leaving the
     block then does not block the event loop.
@@ -58,9 +58,9 @@ class WorkerExecutor(Executor, Generic[M_co]):
         env: environment variables of the workers; see `iterate_in_workers`. Default: None.
         init_timeout: how many seconds a worker may take to start, with `initializer` and `setup`.
             Default: None, no limit.
-        setup: makes what lasts, such as a model: once in each worker. ``submit(fn, x)`` then calls
-            ``fn(made, x)``. In an annotation, write ``WorkerExecutor[Model]`` for an executor whose
-            setup makes a ``Model``, and ``WorkerExecutor`` for one without a setup. Default: None.
+        setup: makes an object that lasts, such as a model, once in each worker. ``submit(fn, x)``
+            then calls ``fn(made, x)``. In annotations, write ``WorkerExecutor[Model]`` if the setup
+            makes a ``Model``, and ``WorkerExecutor`` if there is no setup. Default: None.
         initializer: a function to call in each worker first. If it fails, the executor is broken.
             Default: None.
         initargs: its arguments. Default: none.
@@ -69,7 +69,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
         retries: how many times a call is made again if its worker dies or runs out of time.
             Default: 0.
         max_tasks_per_child: how many calls a worker makes before another one takes its place, as a
-            cure for memory that leaks; a chunk of `map` counts as one. Default: None, no limit.
+            cure for memory leaks; a chunk of `map` counts as one. Default: None, no limit.
 
     Raises:
         TypeError, ValueError: an argument is wrong.
@@ -167,10 +167,10 @@ class WorkerExecutor(Executor, Generic[M_co]):
         Args:
             fn: what to call.
             iterables: where its arguments come from.
-            timeout: how many seconds all may take, from now on. Default: None, no limit.
+            timeout: how many seconds all calls may take, from now on. Default: None, no limit.
             chunksize: how many calls a task has. Default: 1.
-            buffersize: how many tasks may be submitted whose results were not taken. Default: None,
-                all are submitted at once.
+            buffersize: how many tasks may be submitted whose results were not taken yet. Default:
+                None, all are submitted at once.
 
         Raises:
             TimeoutError: a result did not come in time. Before Python 3.11 it is the one of
@@ -184,15 +184,15 @@ class WorkerExecutor(Executor, Generic[M_co]):
         tasks = iter(lambda: list(itertools.islice(calls, size)), [])
         fn_of_chunk = Chunk(fn)
         futures = deque(self.submit(fn_of_chunk, chunk) for chunk in itertools.islice(tasks, most))
-        # While inputs are left, the iterator keeps the executor: else they would be lost.
+        # While inputs are left, the iterator keeps the executor alive, or they would be lost.
         submit = None if most is None else self.submit
         return results_of(futures, end, submit, fn_of_chunk, tasks)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  as in the base
-        """Take no more calls, and end the workers after those that were submitted.
+        """Accept no more calls, and end the workers when all that were submitted are done.
 
         Args:
-            wait: whether to wait for that. Default: True.
+            wait: whether to wait until the workers have ended. Default: True.
             cancel_futures: whether to cancel the calls that no worker has. Default: False.
         """
         self._crew.shut_down(cancel=cancel_futures)
@@ -200,7 +200,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
             self._crew.join()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Shut down, and wait for the calls. Ctrl-C does not wait for them: it ends the workers."""
+        """Shut down, and wait for the calls. After Ctrl-C, end the workers instead of waiting."""
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             self.terminate_workers()
             return self.shutdown()
@@ -217,7 +217,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         """Leave as `__exit__` does, without blocking the event loop.
 
-        If the task is cancelled, this ends the workers, as Ctrl-C does there.
+        If the task is cancelled, this ends the workers, as `__exit__` does after Ctrl-C.
         """
         from ..event_loops import ends_all, off_loop  # not everybody needs it
 
@@ -225,10 +225,10 @@ class WorkerExecutor(Executor, Generic[M_co]):
         await off_loop(leave, self.terminate_workers)
 
     def terminate_workers(self) -> None:
-        """End the workers at once, and cancel what waits; what runs gets a `BrokenWorkersError`.
+        """End the workers at once: waiting calls are cancelled, others get `BrokenWorkersError`.
 
-        A process gets SIGTERM. A subinterpreter cannot be ended by force: it is asked, and left
-        behind if it does not end.
+        A process gets SIGTERM. A subinterpreter cannot be ended by force: it is asked to end, and
+        left behind if it does not.
         """
         self._crew.end_now(kill=False)
 
@@ -246,5 +246,5 @@ class WorkerExecutor(Executor, Generic[M_co]):
     def __del__(self) -> None:
         crew = getattr(self, "_crew", None)
         if crew is not None and not self._all_told.is_set():
-            # Ctrl-C would be swallowed here, and the workers go on for ever.
+            # Ctrl-C would be swallowed here, and the workers would go on for ever.
             self._defer_sigint(lambda: crew.shut_down(cancel=False))

@@ -1,4 +1,4 @@
-"""The tasks of an executor that no worker has, and what becomes of them without workers."""
+"""Holds the tasks of an executor that no worker has, and fails tasks if the workers fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..passes.batches import Batch
 from ..passes.supply import Supply
 from ..remote_failures import to_keep
 
-_PAUSE_SECONDS, _TRIES = 0.01, 500  # between two tries, and how many, where memory has run out
+_PAUSE_SECONDS, _TRIES = 0.01, 500  # for what fails as memory has run out: see `insist`
 
 
 class BrokenWorkersError(FarsideError, BrokenExecutor):
@@ -25,22 +25,22 @@ class BrokenWorkersError(FarsideError, BrokenExecutor):
     It is a `concurrent.futures.BrokenExecutor` too.
     """
 
-    __module__ = "farside"  # it is not in `errors`, for what it derives from takes time to import
+    __module__ = "farside"  # it is not in `errors`, as importing its base takes time
 
 
 class Work(NamedTuple):
-    """A task, and where its result goes."""
+    """A task, and the future for its result."""
 
     future: Future[Any]
     call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-    position: int  # how many were submitted before it
+    position: int  # how many tasks were submitted before it
 
 
 class GivenTask(NamedTuple):
     """What is kept of a task that a worker has."""
 
     future: Future[Any]
-    position: int  # workers know it by a number that is new each time it is given to one
+    position: int  # as in `Work`. Workers know the task by a number, new each time it is given
 
 
 class Pending(Supply):
@@ -48,16 +48,16 @@ class Pending(Supply):
 
     def __init__(self, *, main_by_value: bool = False) -> None:
         super().__init__(lambda: iter(()), main_by_value=main_by_value)
-        self._works: deque[Work] = deque()  # each step with it is atomic
+        self._works: deque[Work] = deque()  # each operation on it is atomic
         self.given: dict[int, GivenTask] = {}  # the tasks that workers have, by their numbers
         self._returned: deque[tuple[GivenTask, Batch]] = deque()
-        self._taking: Future[Any] | None = None  # of a task on its way from there
-        self.tries = 0  # how many workers the task has cost that was taken last
-        self.closed = False  # whether nothing more is added
+        self._taking: Future[Any] | None = None  # of a task that was just taken out of `_works`
+        self.tries = 0  # how many workers the task that was taken last has cost
+        self.closed = False  # whether no more tasks are accepted
         self._cancelling: set[int] = set()  # the threads that are in the middle of `cancel`
 
     @property
-    def ended(self) -> bool:  # it changes
+    def ended(self) -> bool:  # for a supply of tasks, this can become false again
         return not (self._works or self._returned)
 
     @ended.setter
@@ -69,14 +69,14 @@ class Pending(Supply):
         return len(self._works)
 
     def add(self, work: Work) -> bool:
-        """Add a task; False: nothing is added any more."""
+        """Add a task; return False if no more are accepted."""
         if self.closed:
             return False
         self._works.append(work)
         return not (self.closed and self.withdraw(work))  # it may have been closed just now
 
     def withdraw(self, work: Work) -> bool:
-        """Take a task back; False: somebody has taken it."""
+        """Remove a task; return False if another thread has taken it."""
         try:
             self._works.remove(work)
         except ValueError:
@@ -84,10 +84,10 @@ class Pending(Supply):
         return True
 
     def cancel(self) -> None:
-        """Cancel all that waits. What is left when a callback, or Ctrl-C, ends this is done."""
+        """Cancel all waiting tasks. If a callback or Ctrl-C interrupts this, the others are run."""
         here = get_ident()
         if here in self._cancelling:
-            return  # in a callback of what is cancelled further up, where this goes on
+            return  # a callback of a cancelled future calls this; the outer call cancels the rest
         try:
             self._cancelling.add(here)
             self._cancel_each()
@@ -95,7 +95,7 @@ class Pending(Supply):
             self._cancelling.discard(here)
 
     def _cancel_each(self) -> None:
-        # Each stays here until it is cancelled: else the workers might end before what is left.
+        # Each task stays here until it is cancelled. Else the workers might end before that.
         while self._works:
             with suppress(IndexError):  # another thread has taken the last one
                 work = self._works[0]
@@ -104,14 +104,14 @@ class Pending(Supply):
                     work.future.set_running_or_notify_cancel()
 
     def put_back(self, batch: Batch) -> None:
-        """Take in a task that a worker had and has not begun: it comes before all that wait."""
-        # It comes before those that were given back earlier, too: a worker gives back its last
-        # task first.
+        """Queue a task that a worker has given back: it comes before all that wait."""
+        # It also comes before tasks that were given back earlier, since a worker gives back its
+        # last task first.
         self._returned.appendleft((self.given.pop(batch.first), batch))
 
     def fail_all(self, error: BaseException) -> None:
         """Fail every task that has no result."""
-        # Each stays here until it has failed: where memory runs out, this is called again.
+        # Each task stays here until it has failed, as this is called again if memory runs out.
         given = [*self.given.values(), *[each for each, _ in self._returned]]
         for future in [each.future for each in given]:
             _fail(future, error)
@@ -126,7 +126,7 @@ class Pending(Supply):
                 work.future.set_running_or_notify_cancel()
 
     def take(self, most: int, nbytes: int) -> tuple[Sequence[Any], int]:  # noqa: ARG002  it takes one
-        """Take a task that was not cancelled, and pickle it."""
+        """Take a task that was not cancelled, and pickle it unless it has been already."""
         self.tries = 0
         if self._returned:
             given, batch = self._returned.popleft()
@@ -145,8 +145,8 @@ class Pending(Supply):
             entries: list[Any] = []
             try:
                 size = self._add(work.call, entries)
-            except BaseException as error:  # SystemExit of user code: nobody else could tell
-                # Who keeps it must not keep our frames, and so the workers.
+            except BaseException as error:  # even SystemExit of user code: only a future reports it
+                # Whoever keeps the error must not keep our frames, and so the workers.
                 give(work.future.set_exception, to_keep(not_sent.of_task(work.call, error)))
                 continue
             self._number(GivenTask(work.future, work.position))
@@ -164,7 +164,7 @@ def _fail(future: Future[Any], error: BaseException) -> None:
 
 
 def insist(act: Callable[..., object], *given: Any) -> None:
-    """Call `act`, and call it again while there is no memory for it, for five seconds at least."""
+    """Call `act`, and repeat that while it runs out of memory, for five seconds at least."""
     for _ in range(_TRIES):
         try:
             act(*given)
@@ -176,15 +176,16 @@ def insist(act: Callable[..., object], *given: Any) -> None:
 
 
 def give(settle: Callable[[Any], None], outcome: Any) -> None:
-    """Give a future its result or its exception, by a method of its own."""
-    # A future logs what its callbacks raise, but not SystemExit and its like, which `result()`
-    # raises where a call has ended so. That must not end the thread that completes other futures.
+    """Give a future its result or its exception, by its method `settle`."""
+    # A future logs exceptions of its callbacks, but not SystemExit and its like, which `result()`
+    # raises in a callback if the call has raised one. That must not end this thread, which
+    # completes other futures too.
     try:
         settle(outcome)
     except BaseException:
         future: Future[Any] = settle.__self__  # type: ignore[attr-defined]
-        if not future.done():  # there was no memory for that: whoever waits must hear of it
+        if not future.done():  # there was no memory to do it, and somebody may wait
             insist(settle, outcome)
-        import logging  # only who needs it pays for it
+        import logging  # here, since it is rarely needed
 
         logging.getLogger("concurrent.futures").exception("exception calling callback")

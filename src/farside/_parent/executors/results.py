@@ -1,4 +1,4 @@
-"""The results of `WorkerExecutor.map`."""
+"""Yields the results of `WorkerExecutor.map`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..._worker.mapper import Chunk
 def results_of(
     futures: deque[Future[Any]], end: float | None, submit: Any, fn: Chunk, tasks: Iterator[Any]
 ) -> Iterator[Any]:
-    """Yield the results of tasks that are chunks of calls, in order; cancel what is left.
+    """Yield the results of tasks that are chunks of calls, in order. At the end, cancel the rest.
 
-    Futures of the first tasks are there. Each time a result was taken, `submit` is given a further
-    one, of `fn` and the next of `tasks`; None: all were submitted.
+    `futures` are those of the first tasks. Each time a task has its result, ``submit(fn, task)`` is
+    called with the next of `tasks`. If `submit` is None, all were submitted before.
     """
     try:
         while futures:
@@ -28,7 +28,7 @@ def results_of(
                 future.cancel()
                 raise
             finally:
-                del future  # its exception has this frame
+                del future  # its exception has this frame: a variable would make that a cycle
             if submit is not None:
                 more = next(tasks, None)
                 if more is None:

@@ -1,10 +1,10 @@
-"""The tasks of an executor that workers have, and their results.
+"""Gives the tasks of an executor to workers, and their results to futures.
 
-Short tasks are given ahead: a worker that has to wait for each is slow. But one of them may take
-long, and another worker be free. So a worker that has been silent for a while is asked for the
-tasks that it has not begun, and given no others until it has answered. It gives them back at once,
-whatever runs: its listener does so, and from then on it has them no more. So each is run by one
-worker alone.
+Short tasks are given ahead, since a worker that has to wait for each is slow. But one of them may
+take long while another worker is free. So a worker that has been silent for a while is asked to
+give back the tasks that it has not begun, and gets no others until it has sent a result. Its
+listener gives them back at once, whatever user code runs, and the worker then no longer has them.
+So each task is run by one worker alone.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from ..remote_failures import to_keep
 from .pending import Pending, give
 
 _SHORT_SECONDS, _SHORT_OF_MANY = 0.002, 0.0005
-"""With calls shorter than the first, a worker that has to wait for the next one loses a tenth or
-more of the rate. So it has some ahead: of the shortest ones, as many as take it about so long. Many
-workers wait for each other too, at the parent: calls shorter than the second for each of them."""
+"""If calls are shorter than the first, a worker that has to wait for each loses a tenth or more of
+its rate. So it has some ahead: as many as take it about so long. Many workers also wait for each
+other at the parent, so with them, the limit is the second times their number."""
 
 _MOST_AHEAD = 15  # how many calls a worker has ahead, at most
 _SHARE = 4
-"""All workers together have ahead no more than one part in so many of those that wait. So the last
+"""All workers together have as many calls ahead as wait, divided by this, or one each. So the last
 calls are shared among all."""
 
 _SILENT_SECONDS, _MOST_SILENT_SECONDS = 0.005, 0.05
-"""After so long without a result, a worker is asked for the calls that it has not begun; then after
-twice as long, and so on. Where calls take longer, after three of them, but not more than the second
-of these."""
+"""After so long without a result, a worker is asked for the calls that it has not begun; then again
+after twice as long, and so on. If calls take longer, it is first asked after the time of three of
+them, but at the latest after the second of these."""
 
 
 class Submitted(Mapped):
-    """Completes the futures of tasks. There is nothing for a loop."""
+    """Completes the futures of tasks. It has no blocks for a loop."""
 
     most_inputs = 1
     unit = "task"
@@ -60,7 +60,7 @@ class Submitted(Mapped):
         self._most_tasks = inf if most is None else most
         self._begun = [0] * plan.workers  # how many tasks each was given since it was started
         self.returned: deque[int] = deque()
-        # From when on each counts as silent, and when to look whether it has tasks ahead then.
+        # From when on each worker counts as silent, and when to check whether it has tasks ahead.
         self._silent, self._look = [0.0] * plan.workers, [inf] * plan.workers
 
     def index_of(self, number: int) -> int:
@@ -68,7 +68,7 @@ class Submitted(Mapped):
 
     @property
     def depth(self) -> int:
-        """How many tasks a worker has: one; where they are short, also one ahead, or more."""
+        """How many tasks a worker may have: one, and if they are short, one or more ahead."""
         latest = max(self._size.seconds, monotonic() - self._size.measured)
         short = max(_SHORT_SECONDS, _SHORT_OF_MANY * self.plan.workers)
         if latest >= short:
@@ -78,7 +78,7 @@ class Submitted(Mapped):
 
     @property
     def needs(self) -> Sequence[int]:
-        """Those that have tasks; where tasks wait, all: whichever ends, these may not be done."""
+        """The workers that have tasks. While tasks wait, all: if one fails, these may never run."""
         return super().needs if self.pending.ended else range(len(self.queues))
 
     def added(self, index: int | None, count: int) -> None:
@@ -92,39 +92,39 @@ class Submitted(Mapped):
             self._look[index] = self._silent[index]
 
     def _begins(self, index: int) -> None:
-        """Take in that a worker may begin a task now."""
+        """Note that a worker may begin a task now, so that it is not silent yet."""
         seconds = self._size.seconds
         usual = 0.0 if seconds == inf else min(3 * seconds, _MOST_SILENT_SECONDS)
         self._silent[index] = silent = monotonic() + max(usual, _SILENT_SECONDS)
         self._look[index] = silent if len(self._assigned[index].batches) > 1 else inf
 
     def take_silent(self) -> list[int]:
-        """Return the workers that are to give back what they have not begun."""
+        """Return the workers that are to give back the tasks that they have not begun."""
         now, found = monotonic(), list[int]()
         if now < self.next_look:
             return found
         for index, each in enumerate(self._assigned):
             if now >= self._look[index]:
                 self._look[index] = inf
-                if len(each.batches) > 1:  # it may have given some back, or done all but one
-                    # Again later: what it is just taking out of the pipe is not given back.
+                if len(each.batches) > 1:  # else it has given some back, or done all but one
+                    # Ask again later: it does not give back tasks that it is just receiving.
                     self._look[index] = 2 * now - self._silent[index] + _SILENT_SECONDS
                     found.append(index)
         return found
 
     @property
     def next_look(self) -> float:
-        """When `take_silent` may find some next."""
-        # Nobody else could take those of a single worker, and they would lose their order: it may
-        # be given further ones while they are on their way back.
+        """When `take_silent` may next find a worker."""
+        # A single worker is not asked. No other could run its tasks, and they would lose their
+        # order, as it may be given further ones while they are on their way back.
         return min(self._look) if self.plan.workers > 1 else inf
 
     def _take_back(self) -> None:
-        """Take in which tasks workers have given back."""
+        """Queue again the tasks that workers have given back."""
         if not self.returned:
             return  # as nearly always
         numbers = [self.returned.popleft() for _ in range(len(self.returned))]
-        for number in sorted(numbers, reverse=True):  # each is put before those that were after it
+        for number in sorted(numbers, reverse=True):  # each is queued before those after it
             for index, each in enumerate(self._assigned):
                 batch = each.take_back(number)
                 if batch is not None:
@@ -145,14 +145,14 @@ class Submitted(Mapped):
                 heapreplace(free, (has + 1, index))
             else:
                 heappop(free)
-        self.slow = bool(free)  # what was taken is sent first
+        self.slow = bool(free)  # the tasks taken so far are sent first
 
     def _free(
         self, workers: Sequence[ParentCore], left: Sequence[int], depth: int
     ) -> list[tuple[int, int]]:
-        """Return the workers that may be given a task, each after how many it has."""
-        # A worker that starts is given none: another one may be free sooner. Nor is one that is
-        # silent: what is behind a long task would have to be taken back. Nor one out of time.
+        """Return the workers that may be given a task: how many each has, and its index."""
+        # A worker that is starting gets none, as another may be free sooner. A silent one gets
+        # none, as tasks behind a long one would have to be taken back. Nor does one out of time.
         starting, now = ParentState.INITIALIZATION, monotonic()
         return [
             (has, index)
@@ -169,7 +169,7 @@ class Submitted(Mapped):
         return free and not (has and self.bytes_of(index) >= self.plan.nbytes)
 
     def take_spent(self) -> list[int]:
-        """Return the workers that have done as many tasks as they were to do."""
+        """Return the workers that have done their full number of tasks."""
         if self._most_tasks == inf or (self.closing and self.pending.ended):
             return []
         return [
@@ -179,10 +179,10 @@ class Submitted(Mapped):
         ]
 
     def start_again(self, core: ParentCore, index: int) -> None:
-        self._take_back()  # first: they are not its own any more
+        self._take_back()  # first, as the worker no longer has these
         super().start_again(core, index)
         self._begins(index)
-        if index not in self._one_by_one:  # they need not wait until it has started
+        if index not in self._one_by_one:  # its tasks need not wait until its successor has started
             self.returned.extend([number for number, *_ in self.orders.pop(index, ())])
             self._take_back()
         self._begun[index] = len(self.orders.get(index, ())) + len(self._one_by_one.get(index, ()))
@@ -205,7 +205,7 @@ class Submitted(Mapped):
         for number in list(self._settled):
             self._fail(number, self.settled(number)[0])
         for queue, worker in zip(self.queues, workers, strict=True):
-            if worker.inbox.frames:  # first: whoever is done gets the next task
+            if worker.inbox.frames:  # results first, as workers that are done get the next tasks
                 self._take_results(queue, worker)
         if self._one_by_one or not self.pending.ended:
             self.refill(workers)
@@ -222,7 +222,7 @@ class Submitted(Mapped):
                 self._complete(number, queue)
 
     def _complete(self, number: int, queue: Queue) -> None:
-        # In this order: another thread may `clear` meanwhile, and then a queue has another source.
+        # The source first: if another thread calls `clear` meanwhile, the queue gets another one.
         source, entry = queue.source, self.take_entries(queue, 1)[0]
         if source.each:
             queue.taken += 1
@@ -245,5 +245,5 @@ class Submitted(Mapped):
         elif getattr(error, "refused", ()) or getattr(error, "stage", "") == "input":
             with suppress(Exception):  # its class is the user's; and Python 3.10 has no notes
                 note(cause, vars(error)["__notes__"][-1])  # the cure
-        # Else the exception of the task itself, as with other executors.
+        # Else the future gets the exception of the task itself, as with other executors.
         give(self.pending.given.pop(number).future.set_exception, cause)

@@ -56,9 +56,7 @@ class AsyncSupply(Supply):
         **options: Any,
     ) -> None:
         super().__init__(begin, place, **options)
-        self._given = (
-            given  # the user's `items`: if it is an iterator itself, it is not closed here
-        )
+        self._given = given  # the user's `items`, which is not closed here
         self._asking: list[AsyncSupply] = [] if asking is None else asking
         self.follower: Waiter | None = None  # of the next pass's task, if it waits for this one
         self._iterator: AsyncIterator[Any] | None = None
