@@ -102,7 +102,7 @@ class AssignedInputs:
     def _cut(self, came: int, partial: int) -> tuple[list[Batch], list[Batch], int]:
         """Return inputs whose answers have yet to be taken, and inputs without an answer.
 
-        And the number of results of the first of the latter that have arrived and not been taken.
+        And how many results of the first of the latter have arrived and have yet to be taken.
         """
         kept: list[Batch] = []
         lost: list[Batch] = []

@@ -1,4 +1,4 @@
-"""How a pass of a map runs its inputs: the plan, the batches and their size, and failed inputs."""
+"""How a pass of a map runs its inputs: the plan, the batches, and their size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_BATCHES = 8
 """How many batches a worker has at most, so that it has inputs while the parent gets no processor
 for a moment. When half of them are left, it is given more, several in one message."""
 
-BATCHES, LARGE_BYTES = 3, 1 << 20  # so many from so many bytes in all, which should fit a cache
+BATCHES, LARGE_BYTES = 3, 1 << 20  # at most, once they have so many bytes: to fit a cache
 GROWTH = 4  # a batch is at most so many times as large as the one before
 
 

@@ -65,7 +65,7 @@ class GivenResults:
 
     def _add(self, number: int) -> None:
         step = _Step(self.taken, self._ended, self.read, number)
-        if self._steps[-1].at == self.taken:  # the step before it holds for no item
+        if self._steps[-1].at == self.taken:  # the last step holds for no item
             self._steps[-1] = step
         else:
             self._steps.append(step)

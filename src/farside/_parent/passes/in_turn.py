@@ -68,7 +68,7 @@ class InTurn(Delivery):
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self._begin_block()
         turns, count, before = self.front, 0, self.block[0]
-        begins = True  # the block, or a shard
+        begins = True  # whether the next part begins the block, or a shard
         parts = list[tuple[list[Any], Any]]()
         while count < MOST and not turns.over:
             queue = self.queues[self.owner(turns.slot)]

@@ -1,4 +1,4 @@
-"""A pass of a map: which worker gets which inputs, and in which order the loop gets the results.
+"""The base of both deliveries of a map (`mapped_orders`): decides which worker gets which inputs.
 
 Inputs are sent in *batches*: runs of consecutive inputs, each for one worker. A worker answers its
 inputs in order: with one entry for each, or one mark if the input has failed; with ``flat``, with
@@ -190,9 +190,7 @@ class Mapped(Answers):
         elif lost and core.loss[2] is None:  # it is unknown which one it was: one at a time
             singles = deque([single for batch in lost for single in batch.singles()])
             lost, self._one_by_one[index] = [singles.popleft()], singles
-        if (
-            lost
-        ):  # else nothing is sent: a worker that was given no task is known to have begun none
+        if lost:  # else nothing is sent: a worker without tasks is known to have begun none
             self.orders[index] = [batch.order for batch in lost]
         else:
             self.orders.pop(index, None)

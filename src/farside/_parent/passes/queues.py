@@ -1,4 +1,4 @@
-"""Queues, which open the frames that have arrived from a worker, and the parts of blocks.
+"""Opens the frames that have arrived from a worker, and takes out their entries for blocks.
 
 A *block* holds the entries that the loop is given at a time. How far the loop has got follows from
 how many of them are left.

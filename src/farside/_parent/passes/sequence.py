@@ -130,7 +130,7 @@ class ItemSequence:
         """Check that a pass can begin; see `Shards.check`."""
 
     def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002  most have none
-        """Return the shard that a worker is at, after what the loop was given; None: not known."""
+        """Return the shard that a worker is at, by what the loop was given; None if at none."""
         return None
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
