@@ -1,4 +1,4 @@
-"""The wait of an event loop: `Waiting.until` in its async form."""
+"""Lets tasks on an event loop wait for workers: `Waiting.until` in its async form."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .event_loops import Waiter, off_loop, waiter_here
 from .wait import SOON_SECONDS, seconds_until
 
 _UNTOLD_SECONDS = 0.01
-"""Seconds between two looks for what no descriptor tells. There may be room for commands; it is
-rarely missing: a worker reads commands at once, unless it was stopped or holds its GIL. And a
-thread that led may have left a worker of this thread to whoever looks next."""
+"""Seconds between two checks for what no descriptor shows. One is room for commands. It is rarely
+missing, since a worker reads commands at once, unless it was stopped or holds its GIL. The other is
+work of an inline worker, which a thread that led may have left to the next one that looks."""
 
 
 class AsyncWait:
@@ -28,12 +28,12 @@ class AsyncWait:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self.waited = False  # whether the latest `until` has, so that other tasks had a turn
+        self.waited = False  # whether the latest `until` has waited: other tasks had a turn
         self._stamp: object = None
         self._readiness: Readiness | None = None
 
     async def until(self, wanted: Wanted) -> None:
-        """Wait until something is ready; see to chores and deliver logs meanwhile."""
+        """Wait until `wanted` is ready; do chores and deliver logs meanwhile."""
         # Nothing that may take long is done in the thread of the loop.
         client, self.waited = self._client, False
         try:
@@ -48,16 +48,16 @@ class AsyncWait:
                 if not (came or client.chores.pending or wanted.ready()):
                     await self._wait(wanted)
         except BaseException:
-            deadline.pause(client)  # if cancelled, it may go on to wait
+            deadline.pause(client)  # a cancelled task may wait again later
             raise
         deadline.end_to_wait(client)
 
     async def _wait(self, wanted: Wanted) -> None:
         client, waiter = self._client, waiter_here()
-        known = ref(waiter)  # a task that its loop has left behind must not be kept
+        known = ref(waiter)  # weak: a task that its loop has left behind must not be kept
         client.waiting.tasks.append(known)
         try:
-            if wanted.ready():  # another thread has received it, before it could wake this task
+            if wanted.ready():  # another thread received it before it could wake this task
                 return
             deadline.begin_to_wait(client, wanted)
             self.waited = True
@@ -79,7 +79,7 @@ class AsyncWait:
         seconds = None
         end, due = client.core.deadline, client.chores.due
         look = True in [each.link.to_be_looked_at for each in members if each.link is not None]
-        # Else the descriptors tell everything.
+        # Otherwise the descriptors show everything, and the wait needs no limit.
         if end is not None or due is not None or client.core.has_limits or look:
             seconds = min(seconds_until(end), seconds_until(due))
         here = members and client.waiting.links.here
@@ -105,7 +105,7 @@ class Readiness:
     __slots__ = ("__weakref__", "_selector")
 
     def __init__(self, fds: Iterable[int]) -> None:
-        # With epoll or kqueue behind it, it has a descriptor that can be waited for in turn.
+        # A selector that uses epoll or kqueue has a descriptor that can be waited for in turn.
         self._selector: selectors.BaseSelector | None = None
         adopt(self, self._open)
         assert self._selector is not None
@@ -117,7 +117,7 @@ class Readiness:
         self._selector = with_standard_filled(selectors.DefaultSelector)
 
     def fileno(self) -> int:
-        """Return the number that becomes readable; -1 in a forked child."""
+        """Return the descriptor that becomes readable; -1 in a forked child."""
         # Not every kind of selector has one, but those of Linux, macOS and the BSDs do.
         number: int = -1 if self._selector is None else self._selector.fileno()  # type: ignore[attr-defined]
         return number

@@ -1,7 +1,7 @@
 """The iterator of ``async for``: the same steps as those of ``for``, on an event loop.
 
-It is a class, not an async generator. The event loop closes a generator that is dropped only some
-time later, and a generator that is cancelled while it waits is over for good.
+It is a class, not an async generator. An event loop closes an async generator only some time after
+it was dropped, and a generator that is cancelled while it waits is over for good.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 _TURN_SECONDS = 0.001
 """For how long a task that takes items and never waits may keep the other tasks from running. It is
-a time, since nobody knows what the user does with an item. To give a turn costs some microseconds:
-less than one per cent."""
+a time, not a number of items, since the user may do anything with an item. Giving a turn costs some
+microseconds, which is less than one per cent."""
 
-_AT_ONCE = 64  # so many items at most are taken between two looks at the clock
+_AT_ONCE = 64  # the most items that are taken between two looks at the clock
 _NOTHING: Iterator[Any] = iter(())
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class AsyncResults(Generic[T_co]):
         return self
 
     async def __anext__(self) -> T_co:
-        # Mostly there is an item. Then this is all that it costs.
+        # Mostly an item is ready. Then nothing but this loop runs.
         taker = self._taker
         try:
             try:
@@ -78,17 +78,17 @@ class AsyncResults(Generic[T_co]):
         except SPOILT as error:
             taker.over = True
             try:
-                # Looked at now, before another task may call `aclose`: that forgets it.
+                # Checked now: another task may soon call `aclose`, which forgets the failure.
                 if error is not taker.this.delivery.failure:
-                    # A task that is cancelled meanwhile gets it too: it could go on, and would find
-                    # no further item, as at the end.
+                    # A task that is cancelled meanwhile gets the error too. If it went on instead,
+                    # it would find no further item, as at the end of the pass.
                     with suppress(waiter_here().cancelled):
                         await off_loop(partial(taker.this.spoilt, error))
             finally:
                 taker.end()
             raise
         except BaseException:
-            # Whoever keeps the traceback must not keep this alive, and so the pass open.
+            # A traceback that is kept must not keep this iterator alive, and the pass open.
             del self
             raise
 
@@ -149,7 +149,7 @@ class _Taker(Generic[T]):
     async def _next_item(self) -> T:
         self._at_once = min(self._at_once * 2, _AT_ONCE)
         while not self.over:  # not in the `try` above: see `Steps._take_each`
-            await self._give_turn()  # each time: for long there may be no item and no wait
+            await self._give_turn()  # each time: it may take long until there is an item or a wait
             self.items = islice(self._rest, self._at_once)
             try:
                 for item in self.items:
@@ -172,7 +172,7 @@ class _Taker(Generic[T]):
         raise IterableClosedError("the iterator was closed while this task waited for an item")
 
     async def _give_turn(self) -> None:
-        """Give the loop's other tasks a turn, if they have waited for long."""
+        """Give the loop's other tasks a turn, if they have had none for `_TURN_SECONDS`."""
         if monotonic() - self._turn_began >= _TURN_SECONDS:
             self._at_once = 1
             await waiter_here().pause()
@@ -185,7 +185,7 @@ class _Taker(Generic[T]):
             if items is not None:
                 self._rest = iter(items)  # here: an exception that strikes later loses none of it
         except SPOILT:
-            raise  # the worker is ended first, as `iterate_results` does
+            raise  # `__anext__` ends the workers first, as `iterate_results` does
         except BaseException:
             self.end()
             raise
@@ -206,7 +206,7 @@ class _Taker(Generic[T]):
 
 
 def begin_async_loop(client: Client, owner: object) -> AsyncResults[Any]:
-    """Begin a pass, and return what yields its items. To drop that stops the pass."""
+    """Begin a pass, and return an async iterator of its items. Dropping it stops the pass."""
     this = enter_iteration_mode(client, owner, awaits=True)
     try:
         return AsyncResults(this)

@@ -1,4 +1,4 @@
-"""What users ask a worker beside items: calls of methods of their iterable, and its stacks."""
+"""Asks workers for other things than items: calls of the iterable's methods, and stacks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Question:
-    """What was asked of a worker."""
+    """A question to a worker, and what has come of it."""
 
     __slots__ = ("answer", "ending", "method", "parts")
 
@@ -46,7 +46,7 @@ def _unanswered(questions: Sequence[Question]) -> list[int]:
 def call_method(
     client: Client, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:  # it is whatever the method returns
-    """Call a method of what each worker has made; see `RemoteIterable.call`."""
+    """Call a method of the object that each worker has made; see `RemoteIterable.call`."""
     client.check_home()
     client.check_not_stepping()
     parts = _pack(client, method, args, kwargs)
@@ -57,7 +57,7 @@ def call_method(
         if core.over or _is_asked(core) or core.opened:
             return False
         if client.calling is not call:
-            _end(core, client, client.calling)  # its own thread has not got to that
+            _end(core, client, client.calling)  # the thread of that call has not done so yet
             client.calling = call  # before any answer can come
         for worker, question in zip(core.workers, questions, strict=True):
             worker.ask(question, method)
@@ -86,25 +86,25 @@ def _is_asked(core: GroupCore) -> bool:
 
 
 def _wait_for_answers(client: Client, questions: Sequence[Question]) -> None:
-    asked = [*client.members]  # one that dies in the call may have a successor at once
+    asked = [*client.members]  # one that dies in the call may be replaced at once
     client.wait(When(lambda: not _unanswered(questions), lambda: _unanswered(questions)))
     for question, member in zip(questions, asked, strict=True):
         if question.ending is not None:
-            client.end_unmet()  # the call may have cost the worker
+            client.end_unmet()  # the call may have ended the worker
             raise client.error(question.ending, member)
 
 
 def _end(core: GroupCore, client: Client, call: tuple[Sequence[Question], Question] | None) -> None:
-    """Take in that a call is over, once: another thread may have begun the next one already."""
+    """Record that a call is over, once: another thread may have begun the next one already."""
     if call is None or client.calling is not call:
         return
     questions, again = call
     for worker, question in zip(core.workers, questions, strict=True):
-        worker.give_up_call(question)  # KeyboardInterrupt: nobody waits for the answer any more
+        worker.give_up_call(question)  # after KeyboardInterrupt, nobody waits for the answer
     done = client.options.max_restarts and None not in [each.answer for each in questions]
     if done and client.calls[-1:] != [again]:  # else an exception has struck here before
         client.calls.append(again)
-    client.calling = None  # last: whoever starts a worker meanwhile finds the call in either place
+    client.calling = None  # last: a restart meanwhile finds the call in `calling` or in `calls`
 
 
 def _pack(
@@ -124,7 +124,7 @@ def _pack(
             f"pickle ({why}); pass something that does"
             f"{pickling.or_cloudpickle(why)}"
         ) from error
-    # What is kept for a restart is what the arguments are now: they may change later.
+    # A copy is kept for restarts, since the arguments may change later.
     return [b"".join(parts)] if client.options.max_restarts else parts
 
 
@@ -149,7 +149,7 @@ def _result(client: Client, member: Member, frame: Frame | None, method: str) ->
 
 
 def ask_for_stacks(client: Client) -> list[str | None]:
-    """Ask where the threads of the workers are; None for one that does not answer."""
+    """Return the stacks of each worker's threads; None for a worker that does not answer."""
     client.check_home()
     questions = [Question() for _ in client.members]
 
@@ -173,6 +173,6 @@ def _stack(client: Client, member: Member, question: Question) -> str | None:
     try:
         return read_stack(question.answer.body)
     except ProtocolError as error:
-        client.fail(member, BROKEN, str(error))  # whoever wants something next is told
+        client.fail(member, BROKEN, str(error))  # the next use of the workers raises it
         client.chores.see_to()
         return None

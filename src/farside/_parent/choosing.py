@@ -1,4 +1,4 @@
-"""Which backend the workers of a client have, and what else takes over before one is started."""
+"""Chooses the backend of a client's workers, and falls back to another one as they start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def choose(client: Client) -> None:
-    """Choose the backend. BackendUnavailableError: none can be used that the user allows."""
+    """Choose the backend. Raise BackendUnavailableError if none that is allowed can be used."""
     choice = _choice([member.options for member in client.members])
     client.reason = choice.reason
     for member in client.members:
@@ -33,10 +33,10 @@ def choose(client: Client) -> None:
 
 
 def warn_of_choice(several: Sequence[Options]) -> Choice | None:
-    """Warn of what is chosen for workers that a thread of farside starts later; return that."""
+    """Warn of the choice for workers that a thread of farside starts later; return the choice."""
     if several[0].backend == "auto":
         return None
-    with suppress(BackendUnavailableError):  # whoever starts them tells
+    with suppress(BackendUnavailableError):  # their start raises it
         choice = _choice(several)
         _warn(choice, several[0])
         return choice
@@ -66,7 +66,7 @@ def launch(client: Client, member: Member, options: Options) -> Worker:
         if options.fallback is None:
             raise
         member.backend, reason = options.fallback, error.reason
-    if client.reason != reason:  # the first of them
+    if client.reason != reason:  # only the first one warns
         client.reason = reason
         told = client.options, member.backend, reason
         client.news.waiting.append(partial(tell_of_fallback, *told))
@@ -74,7 +74,7 @@ def launch(client: Client, member: Member, options: Options) -> Worker:
 
 
 def tell_of_fallback(options: Options, backend: str, reason: str) -> None:
-    """Warn of a worker of another kind, if the user has asked for a kind; else log it."""
+    """Warn of a worker of another backend, if the user has asked for one; else log it."""
     message = f"a {backend} runs the iterable, since {reason}"
     if options.backend != "auto":
         warn(message, BackendFallbackWarning)

@@ -1,7 +1,7 @@
-"""Chores of a client: what takes time or runs user code, and so is done without the lock.
+"""Chores of a client: work that takes time or runs user code, and is therefore done unlocked.
 
-Whoever waits for the workers does them: a thread in its wait, or for a task a thread beside the
-event loop.
+A thread that waits for the workers does them in its wait. For a task that waits, another thread
+does them, beside the event loop.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Chores:
         self._nested = local()  # how deep this thread is in calls of `see_to`
 
     def add(self, chore: Chore) -> None:
-        """Let a chore be done as soon as somebody waits."""
+        """Add a chore, to be done as soon as somebody waits."""
         self._now.append(chore)
 
     def add_later(self, worker: int, due: float, chore: Chore) -> None:
-        """Let a chore be done at a time: one for each worker."""
+        """Add a chore, to be done at the time `due`. Each worker has one such chore at most."""
         self._later[worker] = due, chore
 
     @property
@@ -54,7 +54,7 @@ class Chores:
                     self._now.extend(map(itemgetter(1), map(self._later.pop, (worker,))))
 
     def see_to(self) -> None:
-        """Do the chores that there are."""
+        """Do all chores in the queue."""
         # A chore may wait, and a wait does chores. When many workers end at once, these would nest
         # ever deeper. So beyond `_DEEPEST`, the chores are left to the outer waits.
         depth = getattr(self._nested, "depth", 0)
@@ -74,5 +74,5 @@ class Chores:
                 for chore in taken:
                     chore()
             except BaseException:
-                self._now.extendleft(taken)  # once more: a chore skips what it has done
+                self._now.extendleft(taken)  # to be done again: a chore skips what it has done
                 raise

@@ -1,7 +1,7 @@
-"""The client of a group of workers: it holds their core, and is the one place where that changes.
+"""The client of a group of workers: it holds their core, and everything that changes the core.
 
-Events (`steps`) and frames (`received`) step the core, and `effects` carries out what it decides.
-Chores take time or run user code, and news go to the user: whoever waits does both, unlocked.
+Events (`steps`) and frames (`received`) step the core, and `effects` carries out its decisions.
+Chores take time or run user code, and news go to the user. Threads that wait handle both, unlocked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .remote_failures import for_later
 from .steps import Steps
 
 State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
-"""What users read in `RemoteIterable.state`: of several workers, the first that holds for any."""
+"""The values of `RemoteIterable.state`: of those that several workers have, the first listed."""
 
 _TORN = (
     "an exception of a signal handler, or want of memory, struck in the middle of a step of the "
@@ -46,39 +46,39 @@ _TORN = (
 class Client(Steps):
     """Holds the workers of one remote iterable, and their core. Any thread may use it.
 
-    It is a BackendUnavailableError if this is no time or place to start workers.
+    Raise BackendUnavailableError if no workers can be started here and now.
     """
 
-    # Finalizers find no global name when Python exits.
+    # These are for finalizers, which find no global names as Python exits.
     _all_told = live_workers.all_told
     _here = here
 
     def __init__(self, *several: Options, sequence: ItemSequence | None = None) -> None:
         unguarded.be_brief()
         main_file()
-        live_workers.check_start()  # before anything is there that would have to be closed
+        live_workers.check_start()  # before anything exists that would have to be closed
         options = several[0]
         limits = Limits(options.init_timeout, options.timeout, options.task_timeout)
         super().__init__(GroupCore(limits, options.fallback, len(several), options.max_restarts))
         self.chores, self.news, self.counters = Chores(), News(), Counters()
-        # Whether the user has got anything, an item or an answer; and had when the pass began.
+        # Whether the user has got anything, an item or an answer: by now, and when the pass began.
         self.used = self.used_before = False
-        self.launching: set[threading.Thread] = set()  # start workers, or end those before them
-        self.leaving: set[Member] = set()  # others have replaced them, and they have not ended
-        self.announced: Choice | None = None  # of a backend, as the executor that was made warned
-        self.force: Callable[[Any], object] | None = None  # ends a worker, once none is given time
-        self._told: tuple[Ending, Member] | None = None  # the failure that the user was given
+        self.launching: set[threading.Thread] = set()  # they start or replace workers
+        self.leaving: set[Member] = set()  # replaced workers that have not ended
+        self.announced: Choice | None = None  # the choice that its executor has warned of
+        self.force: Callable[[Any], object] | None = None  # how to end workers that get no time
+        self._told: tuple[Ending, Member] | None = None  # the failure that the user has got
         self.options = options
         self.main_by_value = main_goes_by_value(options)
         self.reason = ""  # why the present backend was taken
         given = Given(options.seed, options.verify_replay, options.seed_given)
         self.sequence: ItemSequence = sequence or OneIterable(given, counting=options.counts_items)
         self.delivery: Delivery | None = None  # of the latest pass
-        self.calls: list[Question] = []  # have returned: a worker that starts again makes them too
-        # The call under way: what each worker was asked, and what to ask one again.
+        self.calls: list[Question] = []  # those answered: a restarted worker repeats them
+        # The call under way: the question to each worker, and one to repeat it after a restart.
         self.calling: tuple[Sequence[Question], Question] | None = None
-        # When a step of a loop has to look whose time is up. Without inputs, nothing has a limit
-        # but what somebody waits for.
+        # When the loop's steps check time limits next. None: they never do, since without inputs
+        # of a map, limits hold only while somebody waits.
         self.next_look = 0.0 if self.core.has_limits and options.sends_inputs else None
         if options.spins:
             self.waiting.spin = Spinning().spin
@@ -92,7 +92,7 @@ class Client(Steps):
 
     @property
     def unheard(self) -> bool:
-        """Whether no worker hears this process: it exits and has told all, or is a forked child."""
+        """Whether no command is of use: the exit has ended all, or this is a forked child."""
         return self._all_told.is_set() or self._here.pid != self._owner
 
     @property
@@ -102,7 +102,7 @@ class Client(Steps):
             return "closed"
         states = {each.public_state for each in self.core.workers}
         state = next(each for each in get_args(State) if each in states)
-        # Marks may tell the loop of the end first. After it, nobody hears the workers confirm it.
+        # Marks may end the loop first. Then nobody reads the statuses that confirm the end.
         complete = self.delivery is not None and self.delivery.finished
         return "stand by" if state == "stopping" and complete else state
 
@@ -112,31 +112,32 @@ class Client(Steps):
             raise messages_for_people.closed(self._owner)
 
     def check_open(self) -> None:
-        """Raise if nothing more can be said: what has failed, or IterableClosedError by it."""
+        """Raise if no more commands can be sent: the failure, or IterableClosedError."""
+        # The failure itself is raised if no loop will report it; else it is the cause.
         if self.core.over:
             failed = self._told or self._failed
             early = failed is not None and failed[0].state == "initialization"
-            if not self.core.closed and (early or not self.core.opened):  # else a loop meets it
+            if not self.core.closed and (early or not self.core.opened):  # else a loop reports it
                 self.check_failed()
             self.end_unmet()
             cause = None if failed is None else self.error(*failed)
             raise messages_for_people.closed(None) from cause
 
     def check_failed(self) -> None:
-        """Raise why the workers have failed, or could not be started, unless the user knows."""
+        """Raise the failure of the workers, or of their start, unless the user has had it."""
         failed = self._failed
         if failed is not None and self._told is None:
             self.end_unmet()
             raise self.error(*failed)
 
     def check_ready(self) -> None:
-        """Raise why the workers do not stand by: what has failed, also where a loop meets it."""
+        """Raise if the workers cannot stand by: a failure even if a loop would report it too."""
         self.check_failed()
         self.check_open()
 
     @property
     def _failed(self) -> tuple[Ending, Member] | None:
-        """Why a worker has failed, and which: the first of all that have."""
+        """A failure and its worker: the first in the order of the workers."""
         pairs = [*zip([each.failure for each in self.core.workers], self.members, strict=True)]
         return next(((failure, member) for failure, member in pairs if failure is not None), None)
 
@@ -146,25 +147,25 @@ class Client(Steps):
             self.step(GroupCore.end)
 
     def end_unmet(self) -> None:
-        """End all workers if one has failed, and no loop is left that meets that."""
+        """End all workers if one has failed, and no open loop is left to report that."""
         if self.core.failure is not None and not self.core.opened:
             self.end_others()
 
     def error(self, ending: Ending, member: Member, part: Part | None = None) -> BaseException:
-        """Return the exception that says why a worker has ended, and at what, to be raised now."""
+        """Return the exception, to be raised now, that says why a worker has ended, and where."""
         live_workers.end_thread_at_exit()
         self._take_as_told(ending, member)
         error = self.make_error(ending, member)
         if member.failure is not None and member.failure[0] is ending:
-            with suppress(TypeError):  # weakly: its frames refer to all this. Not all classes can
-                member.failure = ending, ref(error)
+            with suppress(TypeError):  # some classes allow no weak references
+                member.failure = ending, ref(error)  # weak, as its frames refer to the client
             member.part = part = part or member.part
         if part is not None:
             messages_for_people.locate(error, *part)
         return error
 
     def make_error(self, ending: Ending, member: Member) -> BaseException:
-        """Make the exception that says why a worker has ended. It may run user code."""
+        """Make the exception that says why a worker has ended. This may run user code."""
         error = member.error_of(ending)
         if error is None:
             made = messages_for_people.error_of(ending, member)
@@ -172,22 +173,21 @@ class Client(Steps):
         return error
 
     def _keep(self, ending: Ending, member: Member, made: BaseException) -> BaseException:
-        """With the lock, keep an exception, or return that of another thread, which was faster."""
+        """With the lock, keep an exception; or return the one that another thread kept first."""
         error = member.error_of(ending)
         if error is None and ending is self.core.workers[member.index].failure:
             member.failure = ending, lambda: made
         return made if error is None else error
 
     def _take_as_told(self, ending: Ending | None, member: Member) -> None:
-        """Take in that the user is given why a worker has ended, if it has, and is not replaced."""
+        """Record that the user gets the failure of a worker, unless the worker was replaced."""
         if ending is not None and ending is self.core.workers[member.index].failure:
             self._told = self._told or (ending, member)
 
     def abandon(self) -> None:
-        """Tell all workers to end, without waiting: for finalizers."""
-        # Nobody else uses it any more. The workers, which are on record, end by themselves.
+        """For finalizers: tell all workers to end, without waiting. They stay in `live_workers`."""
         if not self.unheard:
-            self._defer_sigint(self._leave)  # Ctrl-C would be swallowed, and they go on for ever
+            self._defer_sigint(self._leave)  # a Ctrl-C in it would be lost, and workers live on
 
     def _leave(self) -> None:
         self.post(GroupCore.close)
@@ -195,13 +195,13 @@ class Client(Steps):
             if member.worker is not None:
                 if not member.released:
                     self.waiting.remove(member)
-                member.link.close()  # Ctrl-C may have struck in `close` just before it did
+                member.link.close()  # Ctrl-C may have cut `close` off before this
         self.waiting.links.close()
 
     def give_up(self, member: Member, cause: str, detail: object) -> None:
-        """End all workers, for a reason on this side that the caller raises, and wait for that."""
+        """End all workers, and wait, because of a failure on this side. The caller raises it."""
         if not self.foreign_to:
-            self.fail(member, cause, detail)  # first: whoever finds that all is over finds out why
+            self.fail(member, cause, detail)  # first: who finds all ended then finds the reason
             self.end_others()
             self._take_as_told(self.core.workers[member.index].failure, member)
             self.chores.see_to()
@@ -217,8 +217,8 @@ class Client(Steps):
         return self.members if indices is None else [self.members[each] for each in indices]
 
     def fail(self, member: Member, cause: str, detail: object) -> None:
-        """Give a worker up, for a reason on this side; seeing to chores ends it."""
-        # Not the exception that is raised: its frames refer to all of this, and it would be kept.
+        """Fail a worker for a reason on this side. A chore then ends it."""
+        # A copy of an exception is kept, as the frames of the one raised refer to the client.
         kept = for_later(detail) if isinstance(detail, BaseException) else detail
 
         def take_in(core: GroupCore) -> None:
@@ -231,7 +231,7 @@ class Client(Steps):
         self.step(take_in)
 
     def _mend(self) -> None:
-        """Give a worker up if an exception of a signal handler has struck in one of its effects."""
+        """Fail all workers that have effects left, after a signal handler's exception in one."""
         core = self.core.copy()
         for each in core.workers:
             if each.effects:

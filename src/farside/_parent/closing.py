@@ -1,6 +1,6 @@
-"""How the workers of a client end: by themselves, by a failure, or because the user wants it.
+"""Handles the end of a client's workers: by themselves, after a failure, or as the user wants it.
 
-All of it may take time: no lock is held meanwhile.
+All of it may take time, so no lock is held meanwhile.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FAREWELL_SECONDS = 0.25  # how long to wait, after a failure, for a worker that 
 
 
 def take_loss(client: Client, member: Member) -> None:
-    """Find out how a worker whose link has closed has ended."""
+    """Find out how a worker has ended whose link has closed, and tell the core."""
     if client.members[member.index] is not member or client.core.workers[member.index].done:
         return
     live_workers.end_thread_at_exit()
@@ -45,7 +45,7 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
     # An iterable that nobody closes after a failure should not leave a process behind.
     failure = client.core.workers[member.index].failure
     if failure is not None:
-        # Made now: the error may refer to what an inline worker has until its end.
+        # Make the error now: it may refer to objects that an inline worker has only until its end.
         client.make_error(failure, member)
     problems = list[Exception]()
     if kill or member.worker is None:
@@ -70,14 +70,14 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
 
 def _close_waiting(client: Client) -> None:
     """Close the wakeup, if no worker is left to wait for."""
-    # One that has not been started yet may be in the place of another, and is announced by it.
+    # A worker that has not been started may replace another: the wakeup will announce it.
     pairs = zip(client.members, client.core.workers, strict=True)
     if all(each.released or (each.worker is None and core.done) for each, core in pairs):
         client.waiting.links.close()
 
 
 def close(client: Client, *, kill: bool) -> bool:
-    """End all workers and wait for them; tell whether all have ended."""
+    """End all workers and wait for them; return whether all have ended."""
     if client.foreign_to:
         return True
     if kill:
@@ -86,10 +86,10 @@ def close(client: Client, *, kill: bool) -> bool:
         client.step(GroupCore.close)
     client.counters.end(client.core.epoch)
     if client.stepping_here:
-        return True  # in a signal handler: they are told in a moment, and end by themselves
+        return True  # in a signal handler: workers are told in a moment, and end by themselves
     listen = client.options.shutdown_timeout / 2
     begun, problems = monotonic(), list[Exception]()
-    if not client.taking_in_here:  # in a signal handler: nothing can be waited for
+    if not client.taking_in_here:  # if so, this is a signal handler, which cannot wait
         launched = When(lambda: not client.launching)
         client.wait(launched, begun + client.options.shutdown_timeout, problems)
     try:
@@ -107,8 +107,8 @@ def close(client: Client, *, kill: bool) -> bool:
 
 
 def _hear_all(client: Client, until: float, problems: list[Exception]) -> None:
-    """Listen to several workers until all have ended, and note which have not in that time."""
-    # While one of them is ended, another may end whose finalizers were cut off, and is not heard.
+    """Listen to several workers until all have ended, and mark those that have not in that time."""
+    # While `end` waits for one of them, another may end unheard, with its finalizers cut off.
     members = [each for each in client.members if each.worker and not each.worker.silent]
     if client.options.forward_logs and not client.taking_in_here:
         client.wait(When(lambda: False not in [each.gone for each in members]), until, problems)
@@ -118,8 +118,8 @@ def _hear_all(client: Client, until: float, problems: list[Exception]) -> None:
 
 def end_by_force(client: Client, force: Callable[[Any], object]) -> None:
     """End all workers at once, also those that another thread is just starting or ending."""
-    client.force = force  # who starts a worker meanwhile finds this once all is closed
-    client.step(GroupCore.close)  # before one has ended: none is started again
+    client.force = force  # a thread that starts a worker meanwhile finds this once all is closed
+    client.step(GroupCore.close)  # before any has ended, so that none is restarted
     for member in [*client.members, *client.leaving]:
         if member.worker is not None:
             force(member.worker)
@@ -134,11 +134,12 @@ def end(
     problems: list[Exception] | None = None,
     begun: float | None = None,
 ) -> bool:
-    """End a worker that was told to end; tell whether it has ended.
+    """End a worker that was told to end, by force if need be; return whether it has ended.
 
-    `kill` gives it no time for an orderly end, nor does `Client.force`. For `listen` seconds since
-    it was told (`begun`; None: now), what its user code still logs is taken in: one that is blocked
-    in sending goes on meanwhile. What loggers raise goes to `problems`; None raises it.
+    With `kill`, or if `Client.force` is set, it gets no time for an orderly end. For `listen`
+    seconds after it was told (at `begun`; None: now), the log records of its user code are still
+    handled, so it is not blocked in sending them. Exceptions of loggers are appended to `problems`,
+    or raised if that is None.
     """
     if member.worker is None:  # it is being started
         return True
@@ -146,14 +147,14 @@ def end(
     if force is not None:
         force(member.worker)
     begun = monotonic() if begun is None else begun
-    if member.left_behind:  # it has had its time
+    if member.left_behind:  # it has had its time before
         begun -= client.options.shutdown_timeout
     try:
         listens = listen and client.options.forward_logs and not member.worker.silent
         if listens and not (member.gone or client.taking_in_here):
             client.wait(When(lambda: member.gone), begun + listen, problems)
     finally:
-        # A worker that is blocked in sending wakes up, and so does a thread that waits.
+        # This wakes up the worker, if it is blocked in sending, and a thread that waits.
         client.waiting.remove(member)
     waited = monotonic() - begun
     ended: bool = member.worker.stop(client.options.shutdown_timeout, waited=waited)
@@ -163,7 +164,7 @@ def end(
         client.leaving.discard(member)
         told = member.left_behind or force is not None
         if member.worker.forced and client.options.finalizers and not told:
-            member.cut_off = True  # until the user is told, whoever closes meanwhile
+            member.cut_off = True  # until the user is told, whichever thread closes
         member.worker.forced = False  # it may be closed once more
     member.left_behind = not ended
     return ended

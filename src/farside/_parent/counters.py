@@ -1,4 +1,4 @@
-"""What is counted of the passes over one remote iterable."""
+"""Counts items, bytes and seconds of the passes over one remote iterable, for `stats`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Totals(NamedTuple):
 class _Latest(NamedTuple):
     """The latest pass: one value, since another thread may begin the next one at any moment."""
 
-    before: Totals  # of the passes before it, but for what the loop of the last of them has got
-    last: Delivery | None  # of that pass: another thread may still take from it as this one begins
+    before: Totals  # of the passes before it, without what the loop of the last of them has got
+    last: Delivery | None  # of the pass before: a loop may still take from it as this one begins
     epoch: int
     delivery: Delivery | None
     began: float
@@ -43,13 +43,13 @@ class Counters:
         self.latest = _Latest(Totals(), None, 0, None, 0.0, [])
 
     def next(self, core: GroupCore, delivery: Delivery) -> _Latest:
-        """Return what is to be counted from a pass on, whose items this delivery will bring."""
+        """Return the new `latest` for a pass that begins, whose items `delivery` will bring."""
         latest = self.latest
         sums = _sums(core, latest)
         return _Latest(sums, latest.delivery, core.epoch + 1, delivery, monotonic(), [])
 
     def end(self, epoch: int) -> None:
-        """Take in that an iterator is at its end, or was closed."""
+        """Record that the iterator of a pass is at its end, or was closed."""
         latest = self.latest
         if latest.epoch == epoch and not latest.ended:
             latest.ended.append(monotonic())
@@ -60,7 +60,7 @@ class Counters:
 
 
 def _sums(core: GroupCore, latest: _Latest) -> Totals:
-    """Return sums up to now, but for what the loop of the latest pass has got."""
+    """Return the sums up to now, without what the loop of the latest pass has got."""
     before = _with_items(latest.before, latest.last)
     if latest.epoch != core.epoch or latest.delivery is None:
         return before
@@ -70,7 +70,7 @@ def _sums(core: GroupCore, latest: _Latest) -> Totals:
 
 
 def _with_items(sums: Totals, delivery: Delivery | None) -> Totals:
-    """Return sums with what a loop has got."""
+    """Add to the sums what a loop has got."""
     if delivery is None:
         return sums
     items, failed = sums.items + delivery.delivered, sums.failed + delivery.failed_inputs

@@ -1,4 +1,4 @@
-"""The time limits of workers: their time counts while somebody waits for them."""
+"""Applies the time limits of workers. The time of a worker counts while somebody waits for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Wanted(Protocol):
 
 
 class When(NamedTuple):
-    """The same as two functions."""
+    """Something `Wanted` that is made of two functions."""
 
     ready: Callable[[], bool]
     workers: Callable[[], Sequence[int] | None] = lambda: None
@@ -45,31 +45,31 @@ def begin_to_wait(client: Client, wanted: Wanted) -> None:
 def end_to_wait(
     client: Client, note: Callable[[GroupCore], object] = GroupCore.end_to_wait
 ) -> None:
-    """Take in that a wait is over: what is waited for next has its whole time."""
-    # `note` says so to the core. It has the lock: an event at the same time steps a copy, which
-    # would not know it, and time in which nobody waits would count.
+    """Record that a wait is over: the next wait has the whole time limit."""
+    # `note` records it in the core, with the lock. An event at the same time steps a copy, which
+    # otherwise might lack the note, and time in which nobody waits would count.
     if client.core.has_limits and client.waiting.is_last() and not client.foreign_to:
-        # (In a forked child, a thread that is not there may have had the lock at the fork.)
+        # (In a forked child, the lock may be held by a thread that exists only in the parent.)
         defer_sigint(partial(client.change, lambda: note(client.core)))
 
 
 def pause(client: Client) -> None:
-    """Take in that a task waits no more: what nobody waits for has no deadline."""
+    """Record that a task has stopped waiting: while nobody waits, there is no deadline."""
     end_to_wait(client, lambda core: core.pause(monotonic()))
 
 
 def check(client: Client) -> None:
-    """Take in whose time is up while the loop goes on, and perhaps never has to wait."""
-    # A step hardly ever has to look. If a worker's time begins to count after this look, it is not
-    # up before the shortest limit has passed: so the next look is then. (A time that was paused may
-    # be up sooner. That is rare, and it is noticed late, by the length of the limit at most.)
+    """Check the time limits in a step of a loop, which perhaps never has to wait."""
+    # Hardly any step has to check. If a worker's time begins to count after this check, it is not
+    # up before the shortest limit has passed, so the next check is due then. (A time that was
+    # paused may be up sooner. That is rare, and noticed late by the length of the limit at most.)
     if client.next_look is None or monotonic() < client.next_look:
         return
     now = monotonic()
     _look_at_tasks(client)
     ends = client.core.deadline
     if ends is not None and now >= ends:
-        client.waiting.look_if_free(client)  # it may have told where it is
+        client.waiting.look_if_free(client)  # the worker may have answered
         time_passes(client, monotonic())
         ends = client.core.deadline
     new = now + client.core.shortest_limit
@@ -77,9 +77,9 @@ def check(client: Client) -> None:
 
 
 def take_in_wait(client: Client, begun: float, seconds: float, *, came: bool) -> None:
-    """Take in that a wait has ended which was to take some seconds, and whether something came."""
-    # One of no length is for a time that was up before it: how late it ends says nothing. Else that
-    # time would never be up where other tasks hold up an event loop in each turn.
+    """Handle the end of a wait that was to take `seconds`. `came`: something has arrived."""
+    # A wait of 0 seconds is for a limit that had passed before. How late such a wait ends does not
+    # count, or the limit would never take effect if other tasks delay the event loop in each turn.
     planned = begun + seconds if seconds else monotonic()
     if not came:
         time_passes(client, planned)
@@ -88,7 +88,7 @@ def take_in_wait(client: Client, begun: float, seconds: float, *, came: bool) ->
 
 
 def time_passes(client: Client, planned: float) -> None:
-    """Take in that a wait has ended and nothing has come. `planned` is when it was to end."""
+    """Handle the end of a wait in which nothing arrived. It was to end at the time `planned`."""
     if _slept_through(client, planned):
         return
     _look_at_tasks(client)
@@ -96,25 +96,25 @@ def time_passes(client: Client, planned: float) -> None:
     if ends is None or now < ends or client.taking_in_here:
         return
     if not _was_stopped(client, now - ends):
-        # Only who leads: else another thread might have read what the worker has sent, and take it
-        # in after the worker in its place was told to make that once more.
+        # Only the leader does it. Otherwise another thread might have read items of the worker, and
+        # handle them after the worker's replacement was told to make them once more.
         client.waiting.lead_if_free(partial(client.step, lambda core: core.expire(now)))
 
 
 def _slept_through(client: Client, planned: float) -> bool:
-    """Take in for how long this process was stopped in a wait; tell whether it was."""
+    """Make up for a stop of this process during a wait; return whether there was one."""
     late = monotonic() - planned
     if late <= _STOPPED_SECONDS:
         return False
     _look_at_tasks(client)
-    # What has begun later does so since this process goes on.
+    # Only times up to `planned` are shifted: later ones are from after the stop.
     client.step(lambda core: core.sleep_through(late, before=planned))
     return True
 
 
 def _was_stopped(client: Client, late: float) -> bool:
-    """Give what runs its whole time once more if workers were stopped (Ctrl-Z) and go on."""
-    # This process was most probably stopped with them. While the loop was at work, nobody saw it.
+    """If workers were stopped (Ctrl-Z) and go on, give all their whole time once more."""
+    # This process was most probably stopped with them, while the loop was at work: no wait saw it.
     workers = [member.worker for member in client.members if member.worker is not None]
     if True not in [worker.was_stopped() for worker in workers]:
         return False
@@ -125,7 +125,7 @@ def _was_stopped(client: Client, late: float) -> bool:
 
 
 def _look_at_tasks(client: Client) -> None:
-    """Take in which inputs of a map run, and since when: that time counts even if nobody waits."""
+    """Record which inputs of a map run, and since when: their time counts even without a wait."""
     if client.options.sends_inputs:
         core = client.core
         for worker, member in zip(core.workers, client.members, strict=True):

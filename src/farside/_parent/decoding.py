@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def until_cleared(delivery: Delivery, items: Iterable[Any]) -> Generator[Any, None, None]:
-    """Yield the items of a block, until the pass is left, where no GIL lets `clear` empty that."""
+    """Yield the items of a block until the pass is left. Without a GIL, `clear` cannot empty it."""
     for item in () if delivery.cleared else items:
         yield item
         if delivery.cleared:
@@ -30,7 +30,7 @@ def until_cleared(delivery: Delivery, items: Iterable[Any]) -> Generator[Any, No
 
 def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, None, None]:
     """Yield the items of a block, until the pass is left. Each entry is removed as it is taken."""
-    # They come in reverse order, and so do their sources: see `Block`.
+    # The entries are in reverse order, and so are their sources: each is taken from the end.
     several, source = type(sources) is list, sources
     members, queues, epoch = this.client.members, this.delivery.queues, this.epoch
     while entries and not (FREE_THREADED and this.delivery.cleared):
@@ -60,9 +60,9 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
         try:
             if several:
                 del sources[-1]
-            # Not before, and without a call or a jump (Python 3.10 looks for signals at jumps too):
-            # no signal handler can come in between, so whoever asks for the state finds the item
-            # either here or in the loop.
+            # This comes last, with no call or jump before the `yield` (Python 3.10 looks for
+            # signals at jumps too). So no signal handler can come in between, and one that asks for
+            # the state finds the item either here or in the loop.
             del entries[-1]
         except IndexError:
             return
@@ -71,7 +71,7 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
 
 
 def _leave_out(this: Pass, source: Source, entries: list[Any], sources: Any) -> None:
-    """Take the next entry out, of which the loop gets nothing."""
+    """Remove the next entry, for which the loop gets nothing."""
     had = this.delivery.delivered
     if source.each:
         this.delivery.queues[source.index].taken += 1
@@ -84,7 +84,7 @@ def _leave_out(this: Pass, source: Source, entries: list[Any], sources: Any) -> 
 
 
 def _not_here(this: Pass, source: Source, error: Exception) -> list[Any]:
-    """Return what the loop gets for an item that does not unpickle; or raise that."""
+    """Return what the loop gets for an item that does not unpickle, or raise the error."""
     if is_a(error, ProtocolError) or handlers.raised(error):
         raise error
     missing = is_a(error, ImportError, AttributeError)

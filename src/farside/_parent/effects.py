@@ -1,4 +1,4 @@
-"""Carries out what the core of a worker wants done: its effects."""
+"""Carries out the effects of a worker's core: what the core wants done."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def do(client: Client, member: Member, effect: Effect) -> None:
         else:
             new.tried = _tried(member, effect.ending)
         follow = partial(starting.replace, client, member, new, effect.ending, kill=effect.kill)
-        # In a thread if the one that waits is farside's own: no signal handler strikes there.
+        # If farside's own thread waits, as in an executor, yet another thread replaces the worker.
+        # No signal handler strikes there.
         beside = client.news.nobody_catches
         client.chores.add(partial(starting.beside, client, follow) if beside else follow)
 
@@ -65,7 +66,7 @@ def _send(client: Client, member: Member, effect: Send) -> None:
         else:
             sent = member.send(effect.cmd, effect.epoch, parts)
         if effect.cmd in _REVOKES_CREDIT:
-            # After the command: a worker that waits for credit looks for it now.
+            # After the command: a worker that waits for credit then wakes up, and finds it.
             member.revoke(effect.epoch)
     except LinkClosedError:
         sent = True  # the worker is gone: reading tells how

@@ -1,6 +1,6 @@
 """Waiting on whichever event loop runs: asyncio's (or one like it, such as uvloop's) or trio's.
 
-Programs that use anyio run on one of these. Neither is imported here, unless it is there already.
+Programs that use anyio run on one of these. Neither is imported here before the program does so.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def waiter_here() -> Waiter:
         try:
             trio.lowlevel.current_task()
         except RuntimeError:
-            pass  # it was only imported
+            pass  # trio was imported, but does not run here
         else:
             return TrioWaiter(trio)
     import asyncio  # whoever gets here has imported it, or makes a mistake
@@ -47,7 +47,7 @@ def waiter_here() -> Waiter:
 
 
 class AsyncioWaiter:
-    """Lets one task wait for one thing, by asyncio's interface of the loop that runs here."""
+    """Lets one task wait for one thing, by the interface that asyncio has for event loops."""
 
     def __init__(self, asyncio: Any) -> None:
         self.woken = False
@@ -57,7 +57,7 @@ class AsyncioWaiter:
         self._future: Future[bool] | None = None
 
     async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
-        """Wait for `wake`, or until a file descriptor is readable; False when the time is up."""
+        """Wait for `wake`, or until a descriptor is readable; return False if the time is up."""
         # One waiter at a time may wait for a descriptor.
         loop = self._loop
         future: Future[bool] = loop.create_future()
@@ -77,7 +77,7 @@ class AsyncioWaiter:
                 loop.remove_reader(fd)
 
     def wake(self) -> None:
-        """Let the task go on, in any thread, also before the task waits."""
+        """Wake the task. Any thread may do so, also before the task waits."""
         self.woken = True
         future = self._future
         if future is not None:
@@ -91,20 +91,20 @@ class AsyncioWaiter:
 
     @property
     def runs(self) -> bool:
-        """Whether the loop runs: a loop may be left behind, with its tasks."""
+        """Whether the loop still runs. A loop may be left behind, with its tasks."""
         return self._loop.is_running()
 
     def outlast(self, cancelled: BaseException) -> list[BaseException]:
-        """Let the cancelled task wait all the same; return what is to be raised afterwards."""
+        """Let the cancelled task wait nevertheless; return the exceptions to raise afterwards."""
         return [cancelled]
 
     async def pause(self) -> None:
         await self._asyncio.sleep(0)
 
     def begin(self, work: Work, close: Work, ended: Callable[[], None]) -> Callable[[], None]:
-        """Begin a task that works and closes, and call `ended` at its end.
+        """Begin a task that does `work` and then `close`, and call `ended` at its end.
 
-        Return what cancels the work, in any thread; the closing is not cut off.
+        Return a function that cancels the work, in any thread. It never cuts `close` off.
         """
         working = True
 
@@ -122,7 +122,7 @@ class AsyncioWaiter:
 
         def take_end(task: Task[None]) -> None:
             if not task.cancelled():
-                task.exception()  # else asyncio would log that nobody asks
+                task.exception()  # else asyncio would log that nobody retrieved it
             ended()
 
         task = self._loop.create_task(run())
@@ -138,7 +138,7 @@ def _resolve(future: Future[bool], value: bool) -> None:  # noqa: FBT001  loops 
 class TrioWaiter:
     """The same for trio."""
 
-    runs = True  # it ends all tasks
+    runs = True  # trio ends all tasks before its loop ends
 
     def __init__(self, trio: Any) -> None:
         self.woken = self._shielded = False
@@ -183,7 +183,7 @@ class TrioWaiter:
 
         async def run() -> None:
             try:
-                # Whatever is raised in this one of all tasks would break trio.
+                # An exception that leaves a system task would break trio.
                 with suppress(BaseException), scope:
                     await work()
                 with suppress(BaseException):
@@ -191,16 +191,16 @@ class TrioWaiter:
             finally:
                 ended()
 
-        # A task of the program's own would need a nursery, and an iterator has none to offer.
+        # A system task, since any other one needs a nursery, which an iterator does not have.
         self._trio.lowlevel.spawn_system_task(run, context=copy_context())
         return partial(self._cancel_soon, scope)
 
 
 def ends_all(error: BaseException | None) -> bool:
-    """Tell whether the task gets an exception since it is cancelled, or Ctrl-C was pressed."""
-    # A nursery of trio makes a group of what its tasks get.
+    """Return whether an exception means that the task is cancelled, or Ctrl-C was pressed."""
+    # A nursery of trio makes a group of its tasks' exceptions.
     kinds = KeyboardInterrupt, waiter_here().cancelled
-    # Before Python 3.11, groups are of a package that trio needs.
+    # Before Python 3.11, groups come from a package that trio needs.
     group: Any = getattr(sys.modules.get("exceptiongroup", builtins), "BaseExceptionGroup", ())
     if isinstance(error, group):
         return error.split(kinds)[0] is not None
@@ -210,7 +210,8 @@ def ends_all(error: BaseException | None) -> bool:
 async def off_loop(work: Callable[[], T], hasten: Callable[[], object] = bool) -> T:
     """Do work that may take long in a thread, so that the loop goes on; return its result.
 
-    If the task is cancelled meanwhile, `hasten` is called, and it is so after the end of the work.
+    If the task is cancelled meanwhile, `hasten` is called. The cancellation is raised after the
+    end of the work.
     """
     waiter = waiter_here()
     results: list[T] = []
@@ -224,7 +225,7 @@ async def off_loop(work: Callable[[], T], hasten: Callable[[], object] = bool) -
         finally:
             waiter.wake()
 
-    # It ends by itself, also when the loop is gone. No daemon: subinterpreters have none.
+    # It ends by itself, also if the loop is gone. Not a daemon: subinterpreters allow none.
     thread = threading.Thread(target=do, name="farside-off-loop", daemon=False)
     try:
         thread.start()
@@ -243,5 +244,5 @@ async def off_loop(work: Callable[[], T], hasten: Callable[[], object] = bool) -
         try:
             raise errors[0]
         finally:
-            errors.clear()  # else it would refer to itself, through this frame
+            errors.clear()  # else the error would refer to itself, through this frame
     return results[0]

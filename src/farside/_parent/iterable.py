@@ -32,8 +32,8 @@ class RemoteIterable(Generic[T_co]):
 
     Every ``iter()`` begins a fresh pass over the same worker. One pass is open at a time: a newer
     one supersedes it, and its iterator then raises `PassSupersededError`. Leaving a loop stops the
-    worker; the next pass finds it ready. Any thread may use it; one iterator is for one thread at a
-    time, as generators are: ``next()`` in two threads at once is a ValueError in one of them.
+    worker; the next pass finds it ready. Any thread may use it. An iterator is for one thread at a
+    time, as generators are: if two threads call ``next()`` at once, one of them gets a ValueError.
 
     The worker ends with `close`, at the end of a ``with`` block, when the iterable is dropped,
     after a failure, and with the process.
@@ -55,7 +55,7 @@ class RemoteIterable(Generic[T_co]):
             )
         client = Client(*options, sequence=sequence)
         starting.start(client)
-        self._current = client  # not before: `start` has closed one that it could not start
+        self._current = client  # only now: `start` closes a client that it cannot start
 
     @property
     def backend(self) -> str:
@@ -84,13 +84,13 @@ class RemoteIterable(Generic[T_co]):
         It takes microseconds, disturbs nothing, and can be asked for at any time: during a pass,
         after it, after a failure, and after `close`.
 
-        - In a loop: what the loop was given counts, the item in its hands included.
+        - In a loop: the place after the item that the loop was given last.
         - After the end of a loop: the beginning of the next pass.
         - After a loop was left: that place, until the next ``iter()``.
 
         Args:
-            behind: return it as it was so many items ago: for a program that holds back items that
-                it was given and has not used yet.
+            behind: return the state as it was this many items ago. This is for a program that holds
+                back items that it was given and has not used yet.
 
         Raises:
             ValueError: ``behind`` is negative, or further back than is known: about a thousand
@@ -115,8 +115,8 @@ class RemoteIterable(Generic[T_co]):
     def load_state_dict(self, state: dict[str, Any], *, strict: bool = True) -> None:
         """Let the next pass begin where a loop was: with any number of workers, on any machine.
 
-        The seed and ``cycle_length`` of the state are taken over; it is a ValueError if others were
-        passed. The worker makes the items that the loop was given once more, and drops them, so a
+        The seed and ``cycle_length`` are taken from the state; if others were passed, a ValueError
+        is raised. The worker makes the items that the loop has had once more, and drops them. So a
         pass must be the same each time.
 
         Args:
@@ -126,9 +126,9 @@ class RemoteIterable(Generic[T_co]):
 
         Raises:
             PassOpenError: an iterator is open.
-            TypeError, ValueError: it is no state, or one of something else; the message says what
-                differs. Or ``strict`` is not a bool.
-            IterableClosedError: the iterable is closed. A failure that nobody met is raised first.
+            TypeError, ValueError: ``state`` is no state, or belongs to something else; the message
+                says what differs. Or ``strict`` is not a bool.
+            IterableClosedError: the iterable is closed. A failure not yet raised is raised first.
         """
         load = partial(self._current.sequence.load, state, strict=flag("strict", strict))
         next_pass.change(self._current, "load_state_dict", load)
@@ -142,13 +142,13 @@ class RemoteIterable(Generic[T_co]):
         not called: see `call`.
 
         Args:
-            epoch: its number, from 0. If it is that of `epoch`, nothing is done or raised.
+            epoch: its number, from 0. If `epoch` has this value already, nothing is done or raised.
 
         Raises:
             PassOpenError: an iterator is open.
             TypeError: it is not a whole number.
             ValueError: it is negative, or a state from the middle of another epoch was loaded.
-            IterableClosedError: the iterable is closed. A failure that nobody met is raised first.
+            IterableClosedError: the iterable is closed. A failure not yet raised is raised first.
 
         Example:
             >>> from farside import iterate_in_workers
@@ -176,11 +176,11 @@ class RemoteIterable(Generic[T_co]):
         return self._current.public_state
 
     def wait_ready(self) -> None:
-        """Wait until the worker stands by. It does, unless ``wait=False`` was given.
+        """Wait until the worker stands by. It does so already, unless ``wait=False`` was given.
 
         Raises:
             FarsideError: it could not be started, has failed, died, or took too long.
-            IterableClosedError: the iterable is closed; after a failure, that is its cause.
+            IterableClosedError: the iterable is closed. The cause is a failure, if there was one.
 
         Example:
             >>> from functools import partial
@@ -200,7 +200,7 @@ class RemoteIterable(Generic[T_co]):
 
         Raises:
             FarsideError: it could not be started, has failed, died, or took too long.
-            IterableClosedError: the iterable is closed; after a failure, that is its cause.
+            IterableClosedError: the iterable is closed. The cause is a failure, if there was one.
         """
         from .aio import AsyncWait  # not everybody needs it
 
@@ -220,15 +220,15 @@ class RemoteIterable(Generic[T_co]):
 
         Raises:
             FarsideError: the worker has failed since the latest loop.
-            IterableClosedError: the iterable is closed; after a failure, that is its cause.
+            IterableClosedError: the iterable is closed. The cause is a failure, if there was one.
         """
         return begin_loop(self._current, self)
 
     def __len__(self) -> int:
-        """Return how many items the remote iterable has said that it has.
+        """Return the length that the remote iterable has reported.
 
         That is its length after the latest `call` that has returned, or else when it was made. It
-        is known here, so asking never waits and disturbs no pass.
+        is known in this process, so asking never waits and disturbs no pass.
 
         Raises:
             TypeError: it has no length, or could not tell.
@@ -253,7 +253,7 @@ class RemoteIterable(Generic[T_co]):
     def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the remote iterable, between two passes, and wait for what it returns.
 
-        When a loop was left early, this waits until the worker stands by. ``timeout`` holds, and
+        When a loop was left early, this waits until the worker stands by. ``timeout`` applies, and
         `close` in another thread ends the wait. A call that fails does not end the worker.
 
         Args:
@@ -269,12 +269,12 @@ class RemoteIterable(Generic[T_co]):
 
         Raises:
             PassOpenError: an iterator is open; take it to its end, leave the loop, or close it.
-            CallFailedError: the method has failed, or there is none of this name (then it is an
-                AttributeError too); also of the original type.
+            CallFailedError: the method has failed, or there is none of this name. The error is also
+                of the original type: an AttributeError if there is no such method.
             NotPicklableError: the arguments or the result cannot be pickled.
             WorkerTimeoutError: it did not return in time, and the worker was ended.
             WorkerDiedError: the worker has died meanwhile.
-            IterableClosedError: the iterable is closed. A failure that nobody met is raised first.
+            IterableClosedError: the iterable is closed. A failure not yet raised is raised first.
 
         Example:
             >>> from functools import partial
@@ -292,7 +292,7 @@ class RemoteIterable(Generic[T_co]):
         so. Any thread may ask, also while another one waits for an item.
 
         Raises:
-            IterableClosedError: the iterable is closed. A failure that nobody met is raised first.
+            IterableClosedError: the iterable is closed. A failure not yet raised is raised first.
 
         Example:
             >>> from functools import partial
@@ -325,7 +325,7 @@ class RemoteIterable(Generic[T_co]):
 
         Raises:
             FarsideError: the worker has failed since the latest loop.
-            IterableClosedError: the iterable is closed; after a failure, that is its cause.
+            IterableClosedError: the iterable is closed. The cause is a failure, if there was one.
 
         Example:
             >>> import asyncio
@@ -344,8 +344,8 @@ class RemoteIterable(Generic[T_co]):
     def stats(self) -> Stats:
         """Return figures of the worker: where the time goes, and how full the buffer is.
 
-        Any thread may ask, at any time: during a pass, and after the end of the worker, when they
-        are the last ones. It costs some microseconds. After a fallback has taken over, they are
+        Any thread may ask at any time, during a pass too. It costs some microseconds. After the end
+        of the worker, the figures stay as they were last. After a fallback has taken over, they are
         those of the present worker.
 
         Example:
@@ -374,7 +374,7 @@ class RemoteIterable(Generic[T_co]):
     def terminate(self) -> None:
         """End the worker without asking it first, and wait for it.
 
-        A process is killed. A subinterpreter cannot be; for it this is `close`.
+        A process is killed. A subinterpreter cannot be killed, so for it this is `close`.
         """
         self._take_end(closing.close(self._current, kill=True))
 
@@ -437,12 +437,12 @@ class RemoteIterable(Generic[T_co]):
         )
 
     def _take_end(self, all_ended: bool) -> None:  # noqa: FBT001  it is a fact
-        """Warn of workers whose finalizers may be cut off, and of those that are left behind."""
+        """Warn of finalizers that may have been cut off, and of workers that are left behind."""
         client = self._current
         seconds = f"shutdown_timeout={client.options.shutdown_timeout} seconds"
         for member in client.members:
             if member.cut_off:
-                member.cut_off = False  # it is told once
+                member.cut_off = False  # the user is told once
                 warn(
                     f"the {member.name} did not end within half of {seconds}, and was ended: its "
                     "finalizers may have been cut off; pass a longer shutdown_timeout",
@@ -470,7 +470,7 @@ class SubinterpreterIterable(RemoteIterable[T_co]):
 
 
 def merge_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Make one state of those of all ranks of a job.
+    """Merge the states of all ranks of a job into one.
 
     Each rank saves its own state. The merged one can be loaded in jobs with another number of
     ranks: each item that no rank was given comes once, in one of the new ranks.
@@ -479,7 +479,7 @@ def merge_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
         states: what `RemoteIterable.state_dict` has returned in each rank, all in the same epoch.
 
     Raises:
-        TypeError, ValueError: one is no state, one is missing, or they are not of one job.
+        TypeError, ValueError: one of them is no state, one is missing, or they are of several jobs.
 
     Example:
         >>> from farside import iterate_in_workers, merge_states

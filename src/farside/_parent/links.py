@@ -1,4 +1,4 @@
-"""The links of the workers of a client: one poll for all of them, and what is read from them."""
+"""Polls the links of all workers of a client at once, and reads from those that are ready."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 
 
 class Links:
-    """The links that are waited for, and a wakeup. Only who leads (`wait`) forgets and looks."""
+    """The links that are waited for, and a wakeup. Only the leader (`wait`) forgets and looks."""
 
     def __init__(self) -> None:
         self._members: dict[int, Member] = {}  # by the number of each descriptor
         self.here: list[Member] = []  # without descriptors: they run in the thread that waits
-        self.wakeup = Wakeup()  # ends the wait, in any thread
-        # A new one whenever there are other descriptors to wait for: their numbers are used again.
+        self.wakeup = Wakeup()  # any thread can end a wait by it
+        # A new object whenever the descriptors change. Numbers do not show that: they are reused.
         self.stamp = object()
         self._poll, self._polled = self._make_poll(), self.stamp
-        self._congested = False  # commands wait for room, perhaps
-        self._cut: Member | None = None  # an exception struck while it was read from
+        self._congested = False  # whether commands may be waiting for room
+        self._cut: Member | None = None  # an exception struck while reading from it
 
     def add(self, member: Member) -> None:
-        """Wait for a worker too."""
+        """Begin to wait for a worker."""
         numbers = member.link.filenos()
         for fd in numbers:
             self._members[fd] = member
         if not numbers:
             self.here.append(member)
-        self.look_for_room()  # the job may have found none
+        self.look_for_room()  # the job may have found no room
         self.stamp = object()
         self.wakeup.set()
 
     def forget(self, member: Member) -> None:
-        """Wait for a worker no more."""
+        """Stop waiting for a worker."""
         member.gone = True
         for fd, each in list(self._members.items()):
             if each is member:
@@ -56,29 +56,30 @@ class Links:
         self.stamp = object()
 
     def look_for_room(self) -> None:
-        """Let whoever leads look for commands that have found no room: one is about to be sent."""
+        """Let the leader look for commands that have found no room, and send them."""
         self._congested = True
 
     def close(self) -> None:
-        """Let go of the wakeup: nobody will wait any more, and whoever does looks around now."""
+        """Close the wakeup, as nobody will wait any more; first wake a thread that still does."""
         self.wakeup.set()
         self.wakeup.close()
         self.stamp = object()
 
     def filenos(self) -> list[int]:
-        """Return what an event loop has to wait for."""
+        """Return the descriptors to wait for."""
         own: list[int] = []
-        with suppress(LinkClosedError):  # closed, by another thread just now perhaps
+        with suppress(LinkClosedError):  # it is closed, perhaps by another thread just now
             own.append(self.wakeup.fileno())
         return [*own, *self._members]
 
     def look(
         self, client: Client, seconds: float = 0.0, awaited: Sequence[Member] | None = None
     ) -> bool:
-        """Wait for some seconds at most, and take in what has come; tell if it was more than logs.
+        """Wait `seconds` at most, and handle what arrives; return whether it was more than logs.
 
-        A wakeup counts as more: whoever waits has to look around before it waits again. Of workers
-        in this thread, those that are `awaited` go on, and no others ahead of the loop; None: none.
+        Also return True after a wakeup: the caller has to check what has changed before it waits
+        again. Of the workers in this thread, those in `awaited` run, and others only if none of
+        these has anything to do; None: none runs.
         """
         ready, came = self._await(client, seconds, awaited)
         for member in ready:
@@ -86,7 +87,7 @@ class Links:
         return came
 
     def take_in_rest(self, client: Client) -> bool:
-        """Take in frames that were read before an exception of a signal handler struck."""
+        """Handle frames that were read before an exception of a signal handler struck."""
         came = False
         for member in client.members:
             if member.frames:
@@ -96,23 +97,23 @@ class Links:
     def _await(
         self, client: Client, seconds: float, awaited: Sequence[Member] | None
     ) -> tuple[list[Member], bool]:
-        """Wait for some seconds at most; return who has something to read, and if a wakeup came."""
+        """Wait for some seconds at most; return whom to read from, and whether a wakeup came."""
         before = self._polled
         poll = self._prepare(client)
-        # A signal handler may have closed all, the wakeup too, since the caller looked around.
+        # Since the caller last checked, a signal handler may have closed all, the wakeup too.
         woken = self.stamp is not before
-        # Rounded up: 0.4 ms must not become 0, a busy loop.
+        # Rounded up: if 0.4 ms became 0, this would be a busy loop.
         busy = woken or self._cut or (self.here and self._to_go_on(client))
         milliseconds = ceil(seconds * 1000) if seconds and not busy else 0
         try:
             events = poll.poll(milliseconds)
-        except RuntimeError:  # a signal handler waits in the middle of this thread's wait
+        except RuntimeError:  # in a signal handler: the wait that it interrupts uses this poll
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
         if self.here and awaited is not None:
-            here = self._to_go_on(client)  # once more: some may have come, or were closed
+            here = self._to_go_on(client)  # again: some may have been added or closed
             ready = [each for each in here if each in awaited] or here
-        # What it has sent may be lost, and then nothing more comes: reading raises that.
+        # Some of its data may be lost, and then it may never become ready: reading raises that.
         cut, self._cut = self._cut, None
         if cut is not None and not cut.gone:
             ready.append(cut)
@@ -129,14 +130,14 @@ class Links:
 
     def _to_go_on(self, client: Client) -> list[Member]:
         """Return the workers in this thread that have something to do."""
-        # If all are idle, and no other is started, both sides would wait for each other: then it is
-        # all of them, and reading from them raises that.
-        launching = bool(client.launching)  # first: what is started comes to be here
+        # If all are idle, and none is being started, both sides would wait for each other. Then all
+        # of them are returned, as reading from them raises the error.
+        launching = bool(client.launching)  # first: a thread adds to `here`, then it leaves this
         here = list(self.here)
         return [each for each in here if not each.link.idle] or ([] if launching else here)
 
     def _prepare(self, client: Client) -> select.poll:
-        """Return a poll of all descriptors, and of those where a command waits for room."""
+        """Return a poll of all descriptors, also of those where commands wait for room."""
         stamp = self.stamp
         if self._polled is not stamp:
             self._poll = self._make_poll()
@@ -146,7 +147,7 @@ class Links:
         members = list(self._members.values())  # a copy: other threads may add some
         if True not in [member.congested for member in members]:
             self._congested = False
-            # Again: another thread may have found no room just before.
+            # Checked again: another thread may have found no room just before that.
             if True not in [member.congested for member in members]:
                 return self._poll
             self._congested = True
@@ -158,7 +159,7 @@ class Links:
                 self._give_up(client, member, error)
                 self.wakeup.set()
                 continue
-            with suppress(LinkClosedError):  # as above
+            with suppress(LinkClosedError):  # as in `filenos`
                 if member.congested:
                     fd = member.link.room_fileno()
                     both = select.POLLIN | select.POLLOUT
@@ -172,29 +173,30 @@ class Links:
                 member.link.go_on()
             except ProtocolError as error:
                 return defer_sigint(partial(self._give_up, client, member, error))
-        # Once for all of it. A worker in this thread may have sent more: nothing else tells of it.
+        # SIGINT is deferred once for all of it. A worker in this thread may have more to send, and
+        # has no descriptor that shows it: so the result is True.
         return defer_sigint(partial(self._at_it, self._read_now, client, member)) or here
 
     def _at_it(
         self, work: Callable[[Client, Member], bool], client: Client, member: Member
     ) -> bool:
-        """Read or take something in, in the middle of which nothing else must."""
+        """Read or handle frames; `Steps.taking_in` tells signal handlers not to do so meanwhile."""
         try:
             client.taking_in = get_ident()
             return work(client, member)
         except ProtocolError as error:
             return self._give_up(client, member, error)
         except BaseException:
-            if member not in self.here:  # it goes on when it is awaited, and must not be read idle
+            if member not in self.here:  # those here run when awaited, and are not read while idle
                 self._cut = member
             raise
         finally:
-            client.taking_in = None  # the handler of a SIGINT that was held back runs next
+            client.taking_in = None  # the handler of a deferred SIGINT runs after this
 
     def _read_now(self, client: Client, member: Member) -> bool:
         came = self._read_once(client, member)
         if came and not member.gone and received.awaits_first_item(client, member):
-            self._read_once(client, member)  # mostly it is there by now, and need not be waited for
+            self._read_once(client, member)  # mostly the item has come by now, which saves a wait
         return came
 
     def _read_once(self, client: Client, member: Member) -> bool:
@@ -208,7 +210,7 @@ class Links:
         return bool(member.frames) and received.take_in(client, member)
 
     def _give_up(self, client: Client, member: Member, error: ProtocolError) -> bool:
-        """Read nothing any more from a worker whose frames cannot be trusted."""
+        """Fail a worker whose frames cannot be trusted, and read nothing more from it."""
         client.fail(member, BROKEN, str(error))
         self.forget(member)
         return True

@@ -1,4 +1,4 @@
-"""One worker of a client, before its start too."""
+"""One worker of a client, also before it is started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .passes.sequence import Part as PartOfPass
 
 
 class Member:
-    """A worker, and what leads to it."""
+    """A worker and its link, and what is kept for it until they exist."""
 
     def __init__(self, index: int, options: Options) -> None:
         self.index = index
@@ -27,26 +27,26 @@ class Member:
         self.worker: Any = None  # None before it is started
         self.link: Any = None
         self._acknowledged = kept = deque[tuple[int, int]]((), 1)  # the latest
-        # Those of the link. Before there is one, what is told is kept, and nothing is revoked.
+        # Methods of the link. Until it exists, acknowledgements are kept, and nothing is revoked.
         self.acknowledge: Callable[[int, int], object] = lambda *told: kept.append(told)
         self.revoke: Callable[[int], object] = lambda _: None
-        self.frames: deque[Frame] = deque()  # read from it and not taken in
-        self.gone = False  # it has sent its last, or nobody reads from it any more
+        self.frames: deque[Frame] = deque()  # read from it, and not handled yet
+        self.gone = False  # its stream has ended, or nobody reads from it any more
         self.released = False  # the way up from it is closed
-        self.left_behind = False  # it was to end, and has not
-        self.cut_off = False  # its finalizers may have been, of which nobody knows
+        self.left_behind = False  # it was told to end, and has not
+        self.cut_off = False  # its finalizers may have been, and the user was not told
         self.launched: float | None = None  # when it was started
         self.startup_seconds = 0.0  # how long it took to stand by, `tried` included
-        self.tried = 0.0  # seconds that went into starting others, which a fallback has given up
-        # Why it has ended before its time, and what returns the exception that says so, or None
-        # once nobody has that any more; and which shard it was at then, if the loop knows.
+        self.tried = 0.0  # seconds spent on starting workers that a fallback has replaced
+        # Why it has failed, and a function that returns the exception for that, or None once nobody
+        # keeps the exception. `part` is the shard that it was at, if the loop knows.
         self.failure: tuple[Ending, Callable[[], BaseException | None]] | None = None
         self.part: PartOfPass | None = None
         self.options = options
         self._unsent: list[tuple[int, int, Sequence[Part]]] = []
 
     def attach(self, worker: Worker) -> None:
-        """Take a worker that was started, and send it what was said to it before."""
+        """Attach the worker that was started, and send it what was kept for it."""
         self.worker, self.link = worker, worker.link
         self.acknowledge, self.revoke = self.link.acknowledge, self.link.revoke
         for epoch, total in self._acknowledged:
@@ -57,7 +57,7 @@ class Member:
                 self.send(kind, epoch, parts)
 
     def error_of(self, ending: Ending) -> BaseException | None:
-        """Return the exception that says so, if there is one of this ending."""
+        """Return the exception that was made for this ending, if it still exists."""
         known = self.failure
         return known[1]() if known is not None and known[0] is ending else None
 
@@ -74,7 +74,7 @@ class Member:
 
     @property
     def no_stack(self) -> str:
-        """What to say where it does not tell where it is."""
+        """What to say if the worker does not report its stacks."""
         return (self.worker or Worker).no_stack
 
     @property
@@ -95,12 +95,12 @@ class Member:
         if self.worker.observer is not None:
             nbytes = sum(memoryview(part).nbytes for part in parts)
             self.worker.observer("down", kind, epoch, 0, nbytes)
-        of_arena = {"refs": refs} if refs else {}  # a link without one does not take them
+        of_arena = {"refs": refs} if refs else {}  # a link without an arena takes no refs
         sent: bool = self.link.send(kind, epoch, parts, **of_arena)
         return sent
 
     def send_content(self, kind: int, epoch: int, content: object) -> bool:
-        """Send a command with plain values, and large buffers among them; as `send`."""
+        """Send a command with plain values, which may include large buffers; see `send`."""
         arena = None if self.link is None else self.link.arena
         return self.send(kind, epoch, *dumps_beside(content, arena))
 
@@ -109,7 +109,7 @@ class Member:
             self.link.tell_waiting(on)
 
     def observe(self) -> None:
-        """Show the frames that were read to whoever records."""
+        """Report the frames that were read to the worker's observer."""
         for frame in self.frames:
             nbytes = len(frame.body) + sum(block.nbytes for block in frame.blocks)
             self.worker.observer("up", frame.kind, frame.epoch, frame.items, nbytes)

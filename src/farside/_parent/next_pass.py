@@ -1,4 +1,4 @@
-"""Tells and changes what the next pass will be: `state_dict`, `load_state_dict`, `set_epoch`."""
+"""Reports and changes what the next pass is: `state_dict`, `load_state_dict`, `set_epoch`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 def ask(client: Client, question: Callable[[int], T]) -> T:
-    """Return what `question` returns, which is told how many passes were begun. In any thread."""
-    # It is asked again if another thread has begun or changed a pass meanwhile: the answer would be
-    # half of one and half of the other. It takes no lock, since it may run user code.
+    """Call `question` with the number of passes begun; return the answer. Any thread may do so."""
+    # If another thread has begun or changed a pass meanwhile, the answer may be half of the old
+    # and half of the new, so the question is asked again. No lock is held, as it may run user code.
     sequence = client.sequence
     while True:
         begun, stamp = client.core.epoch, sequence.stamp
@@ -28,7 +28,10 @@ def ask(client: Client, question: Callable[[int], T]) -> T:
 
 
 def change(client: Client, method: str, look: Callable[[], Callable[[int], object]]) -> None:
-    """Change the next pass by what `look` returns, which is told how many passes were begun."""
+    """Change the next pass: call the function that `look` returns with the number of passes begun.
+
+    `look` may take long, and raises if the change is not possible.
+    """
     client.check_home()
     client.check_not_stepping()
     client.check_open()
@@ -37,7 +40,7 @@ def change(client: Client, method: str, look: Callable[[], Callable[[int], objec
     found = look()
 
     def work() -> None:
-        if client.core.opened:  # another thread has begun it since it was looked at
+        if client.core.opened:  # another thread has begun one since the check above
             raise pass_open(method)
         found(client.core.epoch)
 

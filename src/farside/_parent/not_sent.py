@@ -1,4 +1,4 @@
-"""The exceptions of inputs and tasks that cannot be sent to a worker, since they do not pickle."""
+"""Makes the exceptions for inputs and tasks that cannot be sent, since they do not pickle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def of_input(item: object, index: int, error: Exception) -> NotPicklableError:
 
 
 def of_task(call: Iterable[Any], error: BaseException) -> NotPicklableError:
-    """Return the exception of a task: of a function, its arguments, and those by name."""
+    """Return the exception for a task: a function, its arguments, and its keyword arguments."""
     named = zip(("fn", "args", "kwargs"), call, strict=True)
     return _made("the task", named, error, "submit a function of a module, and arguments that do")
 
@@ -31,7 +31,7 @@ def _made(
 
     why = one_line(error)
     found = (culprit.find(value, name, error) for name, value in named)
-    if is_a(error, MemoryError):  # it may well pickle where there is more
+    if is_a(error, MemoryError):  # with more memory it may well pickle
         cure = "memory ran out in this process: pass less at a time"
     elif "through inheritance" in why:  # as multiprocessing says of its locks, queues and the like
         cure = "give it to an initializer, or pass a proxy of a multiprocessing.Manager"

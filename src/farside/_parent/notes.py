@@ -1,4 +1,4 @@
-"""What an exception says beside its message, which line a warning names, and farside's logger."""
+"""Adds notes to exceptions, and tells users of other events: by warnings and farside's logger."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 def note(error: BaseException, text: str) -> None:
-    """Say more in an exception: by a note, which Python shows below the message."""
-    # Before Python 3.11 there are none. The message then says it; or, where that is the user's own,
-    # the worker's traceback does, which Python shows above.
+    """Add a text to an exception: as a note, which Python shows below the message."""
+    # Before Python 3.11 there are no notes. Then the text is added to the message or, if the
+    # message is the user's own, to the worker's traceback, which Python shows above.
     if hasattr(error, "add_note"):
         error.add_note(text)
         return
@@ -26,13 +26,13 @@ def note(error: BaseException, text: str) -> None:
 
 
 def joined(text: str, more: str) -> str:
-    """Let a message go on: in a new line if it has several, such as a stack."""
+    """Append a text to a message: in a new line if the message has several, as with a stack."""
     between = "\n" if "\n" in text else "; "
     return f"{text}{between}{more}"
 
 
 def warn(message: str, category: type[FarsideWarning]) -> None:
-    """Warn at the innermost line that is not farside's own; in a thread of its own, at none."""
+    """Warn at the innermost line that is not farside's own; in a thread of farside's, at none."""
     # (Python 3.12 has ``skip_file_prefixes`` for this.)
     level, frame = 2, sys._getframe(1)  # noqa: SLF001  as warnings itself does
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
@@ -45,6 +45,6 @@ def warn(message: str, category: type[FarsideWarning]) -> None:
 
 def logger() -> Any:  # a logging.Logger
     """Return farside's logger, for what is no warning."""
-    import logging  # only who has something to say pays for it
+    import logging  # imported only if there is something to log
 
     return logging.getLogger("farside")

@@ -1,4 +1,4 @@
-"""A pass over a remote iterable: what ``for`` and ``async for`` share, all but the wait."""
+"""A pass over a remote iterable: all that ``for`` and ``async for`` share, except the wait."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _CONTINUED = (
 
 _EARLY = "a worker has ended its pass before the end of its shards"
 OVER: list[Any] = []  # what `Pass.step` returns at the end
-_OF_CLEARED = (IndexError, ValueError, errors.ProtocolError)  # what is taken meanwhile may raise
-SPOILT = (errors.NotPicklableError, errors.ProtocolError)  # what was sent cannot be read
+_OF_CLEARED = (IndexError, ValueError, errors.ProtocolError)  # if another thread clears in a take
+SPOILT = (errors.NotPicklableError, errors.ProtocolError)  # received data cannot be read
 
 
 class Pass:
-    """A pass over a remote iterable, as its iterator holds it, and waits for it: see `Wanted`.
+    """A pass over a remote iterable. Its iterator holds it, and waits for it: see `Wanted`.
 
-    Its owner is the remote iterable, which is not dropped while an iterator over it is there.
+    `owner` is the remote iterable. This reference keeps it alive while an iterator exists.
     """
 
     __slots__ = ("_begun", "_owner", "client", "delivery", "epoch")
@@ -63,7 +63,7 @@ class Pass:
         return self.delivery.needs
 
     def step(self) -> Iterable[Any] | None:
-        """Return what yields the next items; None while there are none, `OVER` at the end."""
+        """Return an iterable of the next items; None if none has arrived, `OVER` at the end."""
         client, delivery = self.client, self.delivery
         client.check_home()
         if delivery.slow:
@@ -85,7 +85,7 @@ class Pass:
             if not self._is_at_end(core):
                 return None
             for worker in workers:
-                worker.inbox.at_end = True  # nothing is left to say: the worker has finished
+                worker.inbox.at_end = True  # without an event, as there is nothing to send
             delivery.clear_queues()
         delivery.finished = True
         return OVER
@@ -96,29 +96,29 @@ class Pass:
             return self._take_alone(workers) if FREE_THREADED else delivery.take(workers)
         except Exception as error:
             if error is delivery.failure:
-                # No variable has the traceback: this frame is in it, so that would be a cycle.
-                own = of_user(error.__traceback__) is error.__traceback__  # all of its frames are
+                # No variable may hold the traceback: it contains this frame, so that is a cycle.
+                own = of_user(error.__traceback__) is error.__traceback__  # no frame of the user's
                 if own and isinstance(error, errors.FarsideError):
                     raise error.with_traceback(None) from error.__cause__
             elif delivery.cleared and isinstance(error, _OF_CLEARED):
-                return None  # another thread has cleared it in the middle
+                return None  # another thread has cleared it meanwhile
             raise
 
     def _take_alone(self, workers: Sequence[ParentCore]) -> Block | None:
-        """Take a block, where no GIL keeps another thread from clearing the queues meanwhile."""
+        """Take a block without a GIL: another thread may want to clear the queues meanwhile."""
         delivery = self.delivery
         try:
-            # None, and not a tuple: another thread is just at it.
+            # The result is None instead of a tuple if another thread is clearing them.
             found = try_lock(delivery.alone, lambda: (delivery.take(workers),))
         finally:
-            if delivery.cleared:  # that was left to this thread
+            if delivery.cleared:  # another thread has left that to this one
                 try_lock(delivery.alone, delivery.clear_queues)
         return found and found[0]
 
     def _begin(self, core: GroupCore, came: bool) -> None:  # noqa: FBT001  it is a fact
-        """Note whether the user gets anything, and warn of a one-shot iterator that was left."""
+        """Record whether the user gets anything; warn if a one-shot iterator was left midway."""
         client = self.client
-        # A mark counts too: the shard before it is not read again.
+        # A mark counts too: the shard that it ends is not read again.
         used = came or True in [each.taken > 0 for each in self.delivery.queues]
         client.used = client.used or used
         continued = True in [each.continued for each in core.workers]
@@ -128,7 +128,7 @@ class Pass:
 
     def _raise_cut_off(self) -> NoReturn:
         """Raise why the rest of the pass cannot be taken, although it may have arrived."""
-        self.delivery.clear_queues()  # once more: this thread may have opened a frame just then
+        self.delivery.clear_queues()  # again: this thread may have opened a frame since
         core = self._look_again()
         for worker, member in zip(core.workers, self.client.members, strict=True):
             if worker.opened and worker.ending is not None:
@@ -136,10 +136,10 @@ class Pass:
         raise errors.IterableClosedError("the iterator was closed")
 
     def _is_at_end(self, core: GroupCore) -> bool:
-        """Tell whether nothing more can come, where nothing has."""
+        """Return whether the pass is complete, given that no item is left; raise if it failed."""
         client, delivery = self.client, self.delivery
         needs = delivery.needs
-        finished = bool(needs)  # else there is nothing to do just now
+        finished = bool(needs)  # if empty, only inputs of a map are missing
         for index in needs:
             worker = core.workers[index]
             if not worker.over or worker.inbox.frames:
@@ -151,7 +151,7 @@ class Pass:
                 client.end_others()
                 part = client.sequence.part(delivery, index)
                 raise client.error(worker.ending, client.members[index], part)
-            if not delivery.unprompted:  # then marks tell the end, and the last has not come
+            if not delivery.unprompted:  # marks tell the end, and the last is missing
                 client.give_up(client.members[index], BROKEN, _EARLY)
                 raise errors.ProtocolError(_EARLY)
             if worker.used_up:
@@ -159,19 +159,19 @@ class Pass:
         return finished
 
     def _go_on(self) -> GroupCore:
-        """Tell workers that were started again where they go on."""
+        """Tell restarted workers where to continue the pass."""
         core = self._look_again()
         for index in core.awaiting:
             plan = self.client.sequence.successor(self.delivery, core.workers[index], index)
-            # It may have been told of items of its predecessor as if it had made them.
+            # The worker may have been told that it made its predecessor's items: correct that.
             self._tell(self.delivery.queues[index])
             self.client.step(partial(GroupCore.go_on, index=index, epoch=self.epoch, plan=plan))
         return core
 
     def _look_again(self) -> GroupCore:
-        """Return the core after the end of a step in another thread; raise if that began a pass."""
-        # That step may have replaced workers. Or it counts what was left of this pass, and whoever
-        # gets the error may ask where the loop is.
+        """Return the core after any step in another thread; raise if a newer pass has begun."""
+        # Such a step may replace workers. If it begins a pass, it also counts what is left of this
+        # one, and has to be over before the user gets the error and may ask for the loop's state.
         self.client.step(lambda _: None)
         core = self.client.core
         if core.epoch != self.epoch:
@@ -179,10 +179,10 @@ class Pass:
         return core
 
     def acknowledge(self) -> None:
-        """Tell the workers how much was taken, and send them their tasks."""
+        """Tell the workers how many items were taken, and send them their tasks."""
         workers = self.client.core.workers
         for queue in self.delivery.queues:
-            # One whose pass is over makes no more, however much was taken.
+            # A worker whose pass is over makes nothing more, so it needs no credit.
             if queue.told != queue.taken and not workers[queue.index].over:
                 self._tell(queue)
         if self.delivery.orders:
@@ -191,7 +191,7 @@ class Pass:
             self.client.step(partial(GroupCore.give, epoch=self.epoch, orders=orders), only)
 
     def say_again(self) -> None:
-        """Tell the workers once more how much was taken: another pass may have spoken since."""
+        """Acknowledge again what was taken, since another pass may have acknowledged meanwhile."""
         for index in self.delivery.needs:
             queue = self.delivery.queues[index]
             if queue.taken:
@@ -202,25 +202,25 @@ class Pass:
         self.client.members[queue.index].acknowledge(self.epoch, queue.taken - queue.before)
 
     def spoilt(self, error: errors.FarsideError) -> None:
-        """End all workers: one of them has sent what cannot be read."""
+        """End all workers, since one of them has sent data that cannot be read."""
         client = self.client
         if error is self.delivery.failure:
-            return  # it is that of one input, and the workers are as good as before
+            return  # only one input has failed, and the workers are not affected
         if client.core.failure is None:
             member = client.members[0]
             client.give_up(member, HERE, error)
-            known = member.failure  # of another one, if another thread was faster
+            known = member.failure  # perhaps another one, if another thread was faster
             if known is not None and known[1]() is error:
-                member.failure = known[0], ref(error)  # as long as somebody has it
+                member.failure = known[0], ref(error)  # kept only while somebody else has it
 
     def leave(self) -> None:
         """Stop the pass, unless it is over. Never waits."""
-        # A finalizer may call it, in the middle of anything that this or another thread does here.
+        # A finalizer may call this in the middle of anything that this or another thread does.
         client, delivery = self.client, self.delivery
         if not client.unheard:
             if delivery.over or not delivery.finished:
                 client.post(partial(GroupCore.stop, epoch=self.epoch))
-            # Afterwards: the wait of the worker ends now, and must not exceed the time of the pass.
+            # Afterwards, since the worker's wait ends with the stop, and must not outlast the pass.
             client.counters.end(self.epoch)
         delivery.let_go()
 

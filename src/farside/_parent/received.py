@@ -1,4 +1,4 @@
-"""Takes in the frames that were read from a worker: each steps the core of its client."""
+"""Handles the frames that were read from a worker: each steps the core of its client."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _KIND = attrgetter("kind")
 
 
 def take_in(client: Client, member: Member) -> bool:
-    """Take in what was read from a worker; tell whether it was more than log records.
+    """Handle the frames read from a worker; return whether there was more than log records.
 
-    Only the thread that leads (see `wait`) calls it. It is a ProtocolError if a frame is none that
-    may come now, or cannot be read.
+    Only the thread that leads (see `wait`) calls this. Raise ProtocolError if a frame may not come
+    now, or cannot be read.
     """
     frames, index = member.frames, member.index
     if client.members[index] is not member:  # another one has taken its place
@@ -46,7 +46,7 @@ def take_in(client: Client, member: Member) -> bool:
 
 
 def awaits_first_item(client: Client, member: Member) -> bool:
-    """Tell whether a worker has begun a pass, and no item of it has come."""
+    """Return whether a worker has begun a pass, and none of its items has arrived."""
     core = client.core.workers[member.index]
     return core.state is ParentState.ITERATION and not core.inbox.received
 
@@ -60,12 +60,12 @@ def _take_frames(client: Client, member: Member) -> None:
         if client.members[index] is not member:  # another one has taken its place
             frames.clear()
             return
-        if worker.latest is not frame:  # else it was taken in, and then an exception struck
+        if worker.latest is not frame:  # else it was handled before an exception struck
             failure, used = None, False
             if frame.kind in WITH_FAILURE:
                 failure = read_failure(frame.body)
-                # Whether the user can have got anything from it, or at all before this pass. From
-                # one that is not ready nobody can: others may be, and another pass have begun.
+                # Whether the user may have got anything from this worker, or at all before this
+                # pass. A worker that fails to start has given nothing, even if others have.
                 used = frame.kind != Status.INITIALIZATION_FAILED and (
                     client.used_before or (client.used and worker.inbox.received > 0)
                 )

@@ -21,9 +21,9 @@ from .passes.delivery import Delivery
 def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool = False) -> Pass:
     """Begin a pass: send STOP_ITERATION if one is open, then START_ITERATION.
 
-    It does not wait for the worker; `Pass.step` does, at the first item. ``awaits`` tells
-    whether the loop can await the inputs of a map. It is an IterableClosedError if there is no
-    worker any more, and a RuntimeError in a signal handler that has struck in the middle of a step.
+    This does not wait for the worker: the loop does, for its first item. ``awaits`` tells whether
+    the loop can await the inputs of a map. Raise IterableClosedError if there is no worker any
+    more, and RuntimeError in a signal handler that interrupts a step.
     """
     client.check_home()
     client.check_not_stepping()
@@ -40,7 +40,7 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
         counted = client.counters.next(core, delivery)
         delivery.members = client.members
         begun.append(core.start(plans, delivery))
-        # Last: where a signal handler raises before, the pass before goes on.
+        # Last: if a signal handler raises before this, the earlier pass goes on.
         client.used_before, client.delivery = client.used, delivery
         client.counters.latest = counted
         client.sequence.begun(delivery)
@@ -52,7 +52,7 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
             client.check_open()
         assert delivery is not None
         return Pass(client, begun[0], delivery, owner)
-    except BaseException:  # KeyboardInterrupt: nobody gets to know the pass
+    except BaseException:  # such as KeyboardInterrupt: nobody gets the pass
         given_up = True
         if begun:
             client.post(partial(GroupCore.stop, epoch=begun[-1]))
@@ -60,7 +60,7 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
 
 
 def begin_loop(client: Client, owner: object) -> Generator[Any, None, None]:
-    """Begin a pass, and return what yields its items. To close or drop that stops the pass."""
+    """Begin a pass, and return a generator of its items. Closing or dropping it stops the pass."""
     this = enter_iteration_mode(client, owner)
     try:
         results = iterate_results(this)
@@ -87,19 +87,19 @@ def drain(this: Pass) -> None:
 def iterate_results(this: Pass) -> Generator[Any, None, None]:
     """Yield the items of a pass.
 
-    The first ``next()`` yields None and starts nothing: from then on, closing or dropping the
-    generator stops the pass. It is a FarsideError if the pass fails, is superseded, or all is
-    closed, and a NotPicklableError if an item does not unpickle here.
+    The first ``next()`` only yields None: from then on, closing or dropping the generator stops the
+    pass. Raise FarsideError if the pass fails, is superseded, or all is closed, and
+    NotPicklableError if an item does not unpickle here.
     """
-    spoilt = SPOILT  # the global is gone when Python, at its exit, closes what a module still holds
+    spoilt = SPOILT  # the global is gone if Python closes this generator at its exit
     over, waits = OVER, this.client.counters.waits
     try:
         yield None
         this.client.check_home()
-        this.client.sequence.make_ready()  # for the next pass: the workers have yet to begin
-        # Hardly ever has anything come yet, but workers may have to be given tasks.
+        this.client.sequence.make_ready()  # for the next pass, while the workers begin this one
+        # Items have hardly ever arrived yet, but workers may have to be given tasks.
         items = None if this.delivery.unprompted else this.step()
-        while True:  # the condition here would let Python 3.13 leave out `finally`, as in `steps`
+        while True:  # a condition here would let Python 3.13 skip the `finally`, as in `steps`
             if items is over:
                 return
             if items is not None:

@@ -1,6 +1,6 @@
-"""How the workers of a client start, and others in their place.
+"""Starts the workers of a client, and those that replace them.
 
-All of it may take time: no lock is held meanwhile.
+All of it may take time, so no lock is held meanwhile.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CUT_OFF = (
 
 
 def ready(client: Client) -> When:
-    """Return what is ready when all workers stand by, or one has failed."""
+    """Return a `Wanted` that is ready when all workers stand by, or one has failed."""
 
     def awaited() -> list[int]:
         workers = enumerate(client.core.workers)
@@ -49,7 +49,7 @@ def ready(client: Client) -> When:
 
 
 def start(client: Client) -> None:
-    """Start the workers, and wait until they stand by, unless the user wants not to wait."""
+    """Start the workers, and wait until they stand by, unless ``wait=False`` was given."""
     try:
         choosing.choose(client)
         if not client.options.wait:
@@ -64,7 +64,7 @@ def start(client: Client) -> None:
 
 
 def _launch_all(client: Client, launch_one: Callable[[Client, Member, Pickles], None]) -> None:
-    """Start the workers, with one pickle for all: it may be large. Later workers get a new one."""
+    """Start the workers with one pickle for all, which may be large. Later ones get a new one."""
     pickles: Pickles = {}
     try:
         for member in client.members:
@@ -74,8 +74,8 @@ def _launch_all(client: Client, launch_one: Callable[[Client, Member, Pickles], 
 
 
 def beside(client: Client, start: Callable[[], object]) -> None:
-    """Start workers in another thread: a process takes milliseconds, and its end may take long."""
-    # So calls of an executor go on in the other workers while one is replaced.
+    """Start workers in another thread: a start takes milliseconds, and an end may take seconds."""
+    # While an executor replaces a worker in this way, calls go on in its other workers.
 
     begun = threading.Lock()
 
@@ -89,17 +89,17 @@ def beside(client: Client, start: Callable[[], object]) -> None:
             client.waiting.wake()
             client.waiting.wake_others()
 
-    # No daemon: subinterpreters have none. It ends by itself.
+    # Not a daemon, since subinterpreters allow none. The thread ends by itself.
     thread = threading.Thread(target=work, name="farside-launch", daemon=False)
     client.launching.add(thread)
     try:
         thread.start()
-    except (RuntimeError, MemoryError):  # no more threads can be had; or it has begun all the same
+    except (RuntimeError, MemoryError):  # there are no more threads; or it has begun nevertheless
         work()
 
 
 def _launch_or_fail(client: Client, member: Member, pickles: Pickles | None = None) -> None:
-    """Start a worker; if that fails, its user is told at the first use."""
+    """Start a worker. If that fails, the user is told at the first use."""
     try:
         if not client.core.closed:
             launch(client, member, pickles)
@@ -111,7 +111,7 @@ def _launch_or_fail(client: Client, member: Member, pickles: Pickles | None = No
 
 
 def launch(client: Client, member: Member, pickles: Pickles | None = None) -> None:
-    """Start a worker, without waiting until it stands by. One that is cut off counts as dead."""
+    """Start a worker; do not wait until it stands by. If the start is cut off, it has died."""
     now = member.launched = monotonic()
     client.step(lambda core: core.launch(member.index, now))
     options = replace_fields(member.options, pickles=pickles)
@@ -124,7 +124,7 @@ def launch(client: Client, member: Member, pickles: Pickles | None = None) -> No
         return
     worker.wake = client.waiting.wake
     try:
-        # With the lock: else a command that is sent just now might be kept for good.
+        # With the lock: else a command that is sent just now might be kept, and never sent.
         defer_sigint(partial(client.change, partial(member.attach, worker)))
         client.waiting.links.add(member)
     except BaseException:
@@ -133,15 +133,16 @@ def launch(client: Client, member: Member, pickles: Pickles | None = None) -> No
 
 
 def _lose(core: GroupCore, client: Client, member: Member, cut: CutOffError) -> None:
-    """Take in that the start of a worker was cut off, unless it has run out of time meanwhile."""
+    """Record that the start of a worker was cut off, unless it timed out and was replaced."""
     if client.members[member.index] is member:
         sends = client.options.sends_inputs
         core.lose(member.index, cut.error, gets_inputs=sends, cause=CUT_OFF, struck=cut.struck)
 
 
 def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
-    """Start a worker in the place of one that has ended, or has to: of another kind, or again."""
-    # It has failed; or it has died, has run out of time, or has done its share of tasks.
+    """End a worker, if it has not ended by itself, and start another one in its place."""
+    # After a failure, the new worker has another backend. It has the same if the old one has died,
+    # was cut off, has run out of time, or has done its full number of tasks.
     try:
         if not _give_way(client, old, new, kill=kill):
             return
@@ -152,7 +153,7 @@ def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
             client.news.waiting.append(partial(choosing.tell_of_fallback, *told))
         else:
             left_behind = [each for each in [*client.leaving] if each.left_behind]
-            if len(left_behind) > len(client.members):  # they go on, and use up the machine
+            if len(left_behind) > len(client.members):  # they still run, and use up the machine
                 client.fail(new, HERE, error)
                 return
             if ending.cause != RETIRED:
@@ -162,7 +163,7 @@ def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
         if pause:
             begin = partial(_start_again, client, new)
             client.chores.add_later(new.index, monotonic() + pause, begin)
-            client.waiting.wake()  # whoever leads waits no longer than until then
+            client.waiting.wake()  # so that the leader waits no longer than until then
         else:
             _start_again(client, new)
     except BaseException:
@@ -171,13 +172,13 @@ def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
 
 
 def _start_again(client: Client, new: Member) -> None:
-    """Start a worker in the place of one that has ended, unless there is no use for it any more."""
+    """Start a worker that replaces another, unless there is no use for it any more."""
     if client.core.workers[new.index].done or new.worker is not None:
         return
     try:
         calling, calls = client.calling, [*client.calls]
         if calling is not None and calling[0][new.index].answer is not None:
-            calls += [calling[1]] * (calling[1] not in calls)  # answered before the worker ended
+            calls += [calling[1]] * (calling[1] not in calls)  # answered before the worker's end
         client.step(lambda core: core.workers[new.index].call_again(calls))
         _launch_or_fail(client, new)
     except BaseException:
@@ -186,12 +187,12 @@ def _start_again(client: Client, new: Member) -> None:
 
 
 def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
-    """End a worker that is replaced; tell whether the new one is to be started."""
+    """End a worker that is replaced; return whether the new one has to be started."""
     with suppress(LinkClosedError):
-        old.send(Cmd.ABORT, 0)  # it may have failed: a subinterpreter still listens
+        old.send(Cmd.ABORT, 0)  # a subinterpreter that has failed still listens
     client.leaving.add(old)  # before `end` looks at `Client.force`
     end(client, old, kill=kill)
-    # If not, it was closed, or an exception of a signal handler has struck in here before.
+    # If not, all was closed; or this chore is done again, after a signal handler's exception.
     return not client.core.workers[new.index].done and new.worker is None
 
 

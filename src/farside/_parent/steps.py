@@ -1,13 +1,13 @@
-"""How the core is stepped: by one lock, which is held for a short time, and a mailbox.
+"""Steps the core of a client, by means of a mailbox, and a lock that is held only for a short time.
 
-Whoever wants something puts an *event* into the mailbox: a function of the group's core. Whoever
-has the lock empties the mailbox: each event steps a copy of the core, the copy takes its place, and
-its effects are performed. Nothing waits meanwhile, and no user code runs, but for ``len()`` of the
-inputs of a map as a pass begins. A finalizer or a signal handler, which must not wait for the lock,
-leaves its event in the mailbox, and whoever has the lock finds it.
+A thread that wants something puts an *event* into the mailbox: a function of the group's core. The
+thread that has the lock empties the mailbox. Each event steps a copy of the core; the copy then
+replaces the core, and its effects are carried out. Meanwhile nothing waits, and no user code runs,
+except ``len()`` of a map's inputs as a pass begins. A finalizer or a signal handler must not wait
+for the lock. It leaves its event in the mailbox, where the thread that has the lock finds it.
 
-An exception of a signal handler finds the core as it was before an event or after it. To put the
-copy in its place is one step, and the core's ``stamp`` tells what has happened already.
+If a signal handler raises an exception, the core is as it was before an event or after it: to
+replace the core is a single step, and its ``stamp`` is the event that has happened last.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class _Event:
-    """Something that happens to the core, and what comes of it."""
+    """Something that happens to the core, and its outcome."""
 
     __slots__ = ("error", "index", "result", "step")
 
@@ -42,19 +42,19 @@ class Steps:
     """Steps a core. Any thread may call any method.
 
     Attributes:
-        perform: with the lock, does what the core wants done.
-        core: what is known of the workers. Any thread may look at it, and events change it. A
-            thread that waits notes in it since when, and which inputs run, without the lock. An
-            event at the same time may lose such a note; the next wait, a second later at most,
-            makes it again.
-        waiting: where threads and event loops wait for the workers; after each event they look.
-        taking_in: the thread that just reads what has come, or takes it in; None: no thread does.
+        perform: carries out the effects of the core. It is called with the lock.
+        core: what is known of the workers. Any thread may read it. Events and frames change it,
+            with the lock. A thread that waits also notes in it, without the lock, since when it
+            waits and which inputs run. An event at the same time may lose such a note; the next
+            wait makes it again, a second later at most.
+        waiting: where threads and event loops wait for the workers. Each event wakes them up.
+        taking_in: the thread that is reading or handling frames; None: no thread is.
     """
 
     perform: Callable[[], None]
-    _mend: Callable[[], None]  # gives up a worker in whose effect an exception has struck
+    _mend: Callable[[], None]  # fails workers after an exception has struck in an effect
 
-    # Finalizers find no global name when Python exits.
+    # These are for finalizers, which find no global names as Python exits.
     _try_lock = staticmethod(try_lock)
     _defer_sigint = staticmethod(defer_sigint)
 
@@ -65,14 +65,14 @@ class Steps:
         self._lock = threading.RLock()
         self.taking_in: int | None = None
         self._stepping = False
-        self._performing = False  # an effect; still set when an exception has struck in it
+        self._performing = False  # an effect; stays set if an exception strikes in it
 
     def step(self, event: Callable[[GroupCore], T], index: int | None = None) -> T | None:
-        """Let an event happen, and return what comes of it. `index`: it concerns that worker alone.
+        """Let an event happen, and return its result. `index`: it concerns that worker alone.
 
-        In a signal handler that has struck in the middle of an event of its own thread, that is
-        None: the new event happens as soon as the other one is over. It is a ProtocolError if the
-        event does not fit; the core is as it was.
+        In a signal handler that interrupts an event of its own thread, the result is None, and the
+        new event happens as soon as the other one is over. Raise ProtocolError if the event is not
+        allowed now; the core then stays as it was.
         """
         made = _Event(event, index)
         self._mailbox.append(made)
@@ -90,29 +90,30 @@ class Steps:
         self._empty_if_free()
 
     def change(self, work: Callable[[], object]) -> None:
-        """With the lock, do work, such as several steps of the core; events come after it.
+        """With the lock, do work, such as several steps of the core; then empty the mailbox.
 
-        The caller defers SIGINT. After a step that does not fit, the core is as it was before that.
+        The caller defers SIGINT. A step that is not allowed leaves the core as it was before it.
         """
         try:
             with_lock(self._lock, partial(self._empty, work))
-        finally:  # where the work raises, what has come meanwhile happens too
+        finally:  # if the work raises, events that have come meanwhile happen nevertheless
             if self._mailbox:
                 self._empty_if_free()
 
     @property
     def taking_in_here(self) -> bool:
-        """Whether this thread is in the middle of reading or taking in, further up."""
+        """Whether this thread is reading or handling frames, further up its stack."""
         return self.taking_in == threading.get_ident()
 
     @property
     def stepping_here(self) -> bool:
-        """Whether this thread is in the middle of an event, further up."""
-        # Who gets the lock, and finds this set, has set it further up: no other thread can have it.
+        """Whether this thread is in the middle of an event, further up its stack."""
+        # The lock is re-entrant. A thread that gets it and finds `_stepping` set has set that
+        # itself, since no other thread can have the lock.
         return self._stepping and bool(try_lock(self._lock, lambda: self._stepping))
 
     def check_not_stepping(self) -> None:
-        """Raise a RuntimeError in a signal handler that has struck in an event, or in taking in."""
+        """Raise RuntimeError in a signal handler that interrupts an event, or reading of frames."""
         if self.taking_in_here or self.stepping_here:
             raise RuntimeError(
                 "a signal handler uses a worker, and has struck while the protocol with it was at "
@@ -120,14 +121,14 @@ class Steps:
             )
 
     def _empty_if_free(self) -> None:
-        # Looked at again after the lock was given back: somebody may have relied on this thread.
+        # Checked again after the lock was released: another thread may have relied on this one.
         while self._mailbox and not self._stepping:
             if not self._defer_sigint(partial(self._try_lock, self._lock, self._empty)):
                 return
 
     def _empty(self, work: Callable[[], object] | None = None) -> bool:
-        """With the lock, do some work, and let what is in the mailbox happen."""
-        # If this thread does so already, further up, that call finds what is in the mailbox.
+        """With the lock, do some work, and then let the events in the mailbox happen."""
+        # If this thread is in here already, further up its stack, that call finds the new events.
         if self._stepping:
             return True
         self._stepping = True
@@ -144,11 +145,11 @@ class Steps:
         return True
 
     def _take_each(self) -> None:
-        # Not in the `try`: Python 3.13 leaves that without its `finally` where a signal handler
-        # raises as a loop begins again.
+        # The loop is not inside the `try`: if a signal handler raises as a loop begins again,
+        # Python 3.13 leaves the `try` without running its `finally`.
         while self._mailbox:
             event = self._mailbox[0]
-            if self.core.stamp is not event:  # else it has happened, and an exception struck
+            if self.core.stamp is not event:  # else it happened before an exception struck
                 core = self.core.copy(event.index)
                 try:
                     event.result = event.step(core)

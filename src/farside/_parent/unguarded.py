@@ -1,8 +1,8 @@
-"""A module that starts workers when it is imported, such as a main script without a guard.
+"""Reports modules that start workers when they are imported, as a main script without a guard does.
 
 A worker imports the main script and the module of ``fn``, and a fork server imports the main
-script. Either refuses to start workers meanwhile. Two tracebacks of that would bury the message of
-the parent, so both end without one.
+script. Either refuses to start workers meanwhile. Their two tracebacks would bury the parent's
+message, so both processes end without one.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ MESSAGE = (
 
 
 def be_brief() -> None:
-    """Let this process end without a traceback, if it ends since it may not start a worker now."""
-    # Not imported: a process that has no multiprocessing is none of its processes.
+    """Let this process end without a traceback if it ends because it may start no worker now."""
+    # Not imported: without that module, this is no process of multiprocessing.
     process = sys.modules.get("multiprocessing.process")
-    # Its variable, since another thread may be just importing it. The mark is set for an import.
+    # `getattr`, since another thread may just be importing it. The mark is set during the import of
+    # the main script.
     current = getattr(process, "_current_process", None)
     if getattr(current, "_inheriting", False):
         sys.excepthook = _show

@@ -1,14 +1,15 @@
-"""The one place that waits: for any number of workers, a wakeup, and the nearest deadline, at once.
+"""The one place where threads wait: for all workers, a wakeup, and the nearest deadline, at once.
 
-One thread at a time waits for the workers of a client; it *leads*. It reads what has come and takes
-it in for everybody. Other threads wait for a lock of their own, which the leader releases whenever
-something has come, and when it leaves. An event loop waits by its own means (`aio`) and then reads,
-unless a thread leads. While a thread leads, no user code runs in it but that of inline workers.
+One thread at a time waits for the workers of a client; it *leads*. It reads what the workers have
+sent, and handles it for all threads. Each other thread waits for a lock of its own, which the
+leader releases whenever something has arrived, and when it stops leading. An event loop waits by
+its own means (`aio`) and then reads, unless a thread leads. The leader runs no user code, except
+that of inline workers.
 
 Every wait ends: by a frame, by the end of a worker (its stream ends, and its process can be watched
-beside it), by the wakeup, by a deadline, and after a second in any case. Python can miss a signal
-that comes as a wait begins, while another thread takes the GIL; Ctrl-C is then heard a second late,
-not never.
+too), by the wakeup, by a deadline, and after a second at the latest. Python can miss a signal that
+arrives as a wait begins, while another thread takes the GIL. Ctrl-C then takes effect up to a
+second late, but is not lost.
 """
 
 from __future__ import annotations
@@ -35,28 +36,28 @@ if TYPE_CHECKING:
 LONGEST_SECONDS = 1.0  # seconds to wait at a time
 SOON_SECONDS = 0.001
 """Seconds to wait for a worker that sends many items at a time before it is told that somebody
-waits: it would send a few of them then, where it can send many."""
+waits. Once it is told, it sends each item by itself, which costs more."""
 
-_CLOSING = 1.0  # how many seconds to wait for the leader to let go of a link
+_CLOSING = 1.0  # seconds to wait for the leader to release a link
 
 
 class Waiting:
     """Where threads wait for the workers of a client."""
 
     def __init__(self) -> None:
-        self._leading = threading.RLock()  # a signal handler may wait in the middle of a wait
+        self._leading = threading.RLock()  # re-entrant: a signal handler may wait within a wait
         self._others: deque[threading.Lock] = deque()
         self.links = Links()
-        # Looks for a moment before a thread sleeps, if it is set: see `Spinning.spin`.
+        # If set, polls for a moment before a thread sleeps: see `Spinning.spin`.
         self.spin: Callable[[Callable[[], bool]], bool] = lambda _: False
-        self.tasks: list[ref[Waiter]] = []  # of event loops, for something to change
-        self._asking: set[object] = set()  # a token for each wait that workers are told of
-        self._leaving: deque[Member] = deque()  # of whose links the leader has to let go
+        self.tasks: list[ref[Waiter]] = []  # of event loops: tasks that wait for a change
+        self._asking: set[object] = set()  # a token for each wait that workers were told of
+        self._leaving: deque[Member] = deque()  # the leader has to release their links
 
     def remove(self, member: Member) -> None:
-        """Wait for a worker no more, and close the way up from it."""
-        # If another thread leads, that one closes the way up, and this one waits until it has: for
-        # a second at most, since the leader may be in user code of an inline worker.
+        """Stop waiting for a worker, and close the way up from it."""
+        # If another thread leads, that one closes the way up, and this one waits for it. It waits
+        # for a second at most, since the leader may be running user code of an inline worker.
         if member.released:
             return
         self._leaving.append(member)
@@ -72,11 +73,11 @@ class Waiting:
                 self._sleep(lambda: member not in self._leaving, min(left, 0.05))
 
     def wake(self) -> None:
-        """Let the leader look around."""
+        """Wake the leader up, so that it checks what has changed."""
         self.links.wakeup.set()
 
     def wake_others(self, *, tasks: bool = True) -> None:
-        """Let the threads that do not lead, and tasks if asked to, look whether they go on."""
+        """Wake all threads that do not lead, and with `tasks` waiting tasks too, to check again."""
         while self._others:
             with suppress(IndexError, RuntimeError):  # another thread does the same
                 self._others.popleft().release()
@@ -86,7 +87,7 @@ class Waiting:
                 waiter.wake()
 
     def _wake_outer(self) -> None:
-        """Wake a wait of this thread, if a signal handler in it has taken in what it waits for."""
+        """In a signal handler, wake the interrupted wait: the handler may have read its frames."""
         if self._leading._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  no other tells
             self.wake()
 
@@ -97,9 +98,9 @@ class Waiting:
         end: float | None = None,
         problems: list[Exception] | None = None,
     ) -> None:
-        """Wait until something is ready, or until a time; see to chores and deliver logs meanwhile.
+        """Wait until `wanted` is ready, or until `end`; do chores and deliver logs meanwhile.
 
-        The exceptions that loggers raise go to `problems`; None raises them.
+        Exceptions of loggers are appended to `problems`, or raised if that is None.
         """
         try:
             self._wait_until(client, wanted, end, problems)
@@ -119,7 +120,7 @@ class Waiting:
             if wanted.ready() or client.foreign_to or (end is not None and monotonic() >= end):
                 return
             client.check_not_stepping()
-            led: bool | None = True  # or an exception of a signal handler strikes, when it did
+            led: bool | None = True  # it may have led even if a signal handler raises
             try:
                 led = try_lock(self._leading, partial(self._lead, client, wanted, end))
             finally:
@@ -132,11 +133,11 @@ class Waiting:
         """Tell whether nobody else waits."""
         nobody = not (self._others or self.tasks)
         free = nobody and bool(try_lock(self._leading, lambda: True))
-        self.wake_others(tasks=False)  # one of them may have found it locked just now
+        self.wake_others(tasks=False)  # a thread may have found the lock taken just now
         return free
 
     def _lead(self, client: Client, wanted: Wanted, end: float | None) -> bool:
-        """Wait until something comes, and take it in. True tells the caller that it led."""
+        """Wait until something arrives, and handle it. Return True: this thread has led."""
         self._let_go()
         links = self.links
         if links.take_in_rest(client) or wanted.ready() or (not links.here and links.look(client)):
@@ -148,24 +149,24 @@ class Waiting:
         return True
 
     def look_if_free(self, client: Client, wanted: Wanted | None = None) -> bool:
-        """Take in what has come, unless a thread leads; tell if it was more than log records.
+        """Unless a thread leads, handle what has come; return whether it was more than log records.
 
-        It counts as more if what is wanted is ready meanwhile: no worker is to go on for that.
+        Also return True if `wanted` has become ready: then no inline worker has to run for it.
         """
-        if client.taking_in_here:  # a signal handler has struck in the middle of that
+        if client.taking_in_here:  # this is a signal handler in the middle of the same work
             return False
         came = True
         try:
             came = bool(try_lock(self._leading, partial(self._look_now, client, wanted)))
         finally:
-            # Threads: one may have found just now that this one leads. Tasks: woken for nothing,
-            # two of them would wake each other for ever.
+            # A thread may have found just now that this one leads. Tasks are woken only if
+            # something came: otherwise two of them would wake each other for ever.
             self.wake_others(tasks=came)
             self._wake_outer()
         return came
 
     def lead_if_free(self, work: Callable[[], object]) -> None:
-        """Do some work that only who leads may do; if a thread leads, let it look around."""
+        """Do work that only the leader may do; if another thread leads, wake that one instead."""
         led = True
         try:
             led = bool(try_lock(self._leading, lambda: (work(),)))
@@ -178,12 +179,12 @@ class Waiting:
         self._let_go()
         if self.links.take_in_rest(client) or (wanted is not None and wanted.ready()):
             return True
-        # Where only an input of a map is missing, no worker is awaited: none goes on here.
+        # If only an input of a map is missing, no worker is awaited, so no inline worker runs.
         awaited = None if wanted is None else client.awaited(wanted) or None
         return self.links.look(client, awaited=awaited)
 
     def _ask_and_wait(self, client: Client, wanted: Wanted, end: float | None) -> None:
-        """Tell the workers that somebody waits, and wait, or find that time is up."""
+        """Tell the workers that somebody waits, and wait; then check their time limits."""
         deadline.begin_to_wait(client, wanted)
         members, token = client.awaited(wanted), object()
         try:
@@ -204,24 +205,24 @@ class Waiting:
         if on or not self._asking:
             for member in members:
                 member.tell_waiting(on=on)
-            if self._asking and not on:  # a wait has begun just then, which has to be heard last
+            if self._asking and not on:  # another wait has just begun; workers must hear that last
                 for member in members:
                     member.tell_waiting(on=True)
 
     def _let_go(self) -> bool:
-        """Close the way up from workers that nobody is to wait for any more; the caller leads."""
+        """Close the way up from workers that nobody waits for any more. The caller leads."""
         while self._leaving:
             member = self._leaving[0]
             self.links.forget(member)
             member.link.close_reading()
             member.released = True
-            member.frames = deque()  # they may hold memory; and may be taken in, further up
+            member.frames = deque()  # frees memory; a caller further up may be using the old one
             with suppress(ValueError):  # a signal handler has done the same
                 self._leaving.remove(member)
         return True
 
     def _sleep(self, done: Callable[[], bool], seconds: float) -> None:
-        """Wait until whoever leads has something new, or has left."""
+        """Wait until the leader has received something, or leads no longer."""
         lock = threading.Lock()
         lock.acquire()
         self._others.append(lock)
@@ -229,7 +230,7 @@ class Waiting:
             if done():
                 return
             if try_lock(self._leading, lambda: True):
-                self.wake_others()  # one of them may have found it locked just now
+                self.wake_others()  # a thread may have found the lock taken just now
             else:
                 lock.acquire(timeout=max(0.0, min(seconds, LONGEST_SECONDS)))
         finally:
@@ -238,7 +239,7 @@ class Waiting:
 
 
 def seconds_until(moment: float | None) -> float:
-    """Return how long to wait at a time, for something that is to happen at some moment."""
+    """Return how long a single wait for a moment may last: `LONGEST_SECONDS` at most."""
     if moment is None:
         return LONGEST_SECONDS
     return min(LONGEST_SECONDS, max(0.0, moment - monotonic()))
