@@ -1,19 +1,17 @@
 """The parent's side of the workers.
 
-What users hold: `iterable` (RemoteIterable) with its loops `results` (``for``) and `async_results`
-(``async for``), which share `one_pass` and `decoding`; `calls` (of methods, and for stacks),
-`next_pass` (states and epochs), `stats`. Their arguments are checked by `options`, `several`,
-`signatures` and `checks` (of single ones).
+What users hold: `iterable` has RemoteIterable. Its loops are in `results` (``for``) and
+`async_results` (``async for``), which share `one_pass` and `decoding`. It also uses `calls` (of
+methods, and for stacks), `next_pass` (states and epochs) and `stats`, with `counters`. `options`,
+`several`, `signatures` and `checks` check the arguments of users.
 
 The workers: a `client` has a `member` for each. Its `steps` change the core of `_protocol`, with
-one lock and a mailbox; `received` feeds the core with frames, and `effects` carries out what it
-decides. `starting` (of a backend, by `choosing`) and `closing` take time, so they run as `chores`;
-`logs` go to the user. Threads wait in `wait`, event loops in `aio` (on the `event_loops`): for the
-`links`, or until a `deadline`.
+one lock and a mailbox. `received` feeds the core with frames, and `effects` carries out what it
+decides. `choosing` chooses the backend. `starting` and `closing` take time, so they run as
+`chores`. `logs` go to the user. Threads wait in `wait`, tasks in `aio` (on one of the
+`event_loops`): for the `links`, or until a `deadline`.
 
-What a pass is made of, and how its items come to the loop, is in `passes`. Executors are in
-`executors`.
+`passes` has what a pass is made of, and how its items come to the loop. `executors` has executors.
 
-Messages: `messages_for_people`, `remote_failures`, `not_sent`, `notes`, `unguarded`, `logs`. And
-`counters`.
+Messages are in `messages_for_people`, `remote_failures`, `not_sent`, `notes`, `unguarded`, `logs`.
 """

@@ -119,9 +119,9 @@ class _Taker(Generic[T]):
     def __init__(self, this: Pass) -> None:
         self.this = this
         self._async_wait = AsyncWait(this.client)
-        self.items: Iterator[T] = _NOTHING  # those that may be taken at once
+        self.items: Iterator[T] = _NOTHING  # taken before the next look at the clock
         self.over = False  # whether there are no more
-        self._rest: Iterator[T] = _NOTHING  # of the frame that is open
+        self._rest: Iterator[T] = _NOTHING  # of the block that is open
         self._at_once = 1
         self._busy = False
         self._turn_began = monotonic()

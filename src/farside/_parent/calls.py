@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Question:
-    """A question to a worker, and what has come of it."""
+    """A request to a worker, and its outcome."""
 
     __slots__ = ("answer", "ending", "method", "parts")
 

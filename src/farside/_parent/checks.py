@@ -19,7 +19,7 @@ MAX_LEN = sys.maxsize  # the most that `len` returns, and `islice` takes
 
 
 def shown(value: Any) -> str:
-    """Show a value in a message, whatever it is: the data itself, which may be large, is common."""
+    """Return a text for any value. Users often pass the data itself, which may be large."""
     try:
         text = repr(value)
     except Exception:  # user code

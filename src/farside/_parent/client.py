@@ -201,7 +201,7 @@ class Client(Steps):
     def give_up(self, member: Member, cause: str, detail: object) -> None:
         """End all workers, and wait, because of a failure on this side. The caller raises it."""
         if not self.foreign_to:
-            self.fail(member, cause, detail)  # first: who finds all ended then finds the reason
+            self.fail(member, cause, detail)  # first: a thread that finds the end finds the reason
             self.end_others()
             self._take_as_told(self.core.workers[member.index].failure, member)
             self.chores.see_to()

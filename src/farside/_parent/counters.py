@@ -22,7 +22,7 @@ class Totals(NamedTuple):
 class _Latest(NamedTuple):
     """The latest pass: one value, since another thread may begin the next one at any moment."""
 
-    before: Totals  # of the passes before it, without what the loop of the last of them has got
+    before: Totals  # of the passes before it, except what was taken in the last of them
     last: Delivery | None  # of the pass before: a loop may still take from it as this one begins
     epoch: int
     delivery: Delivery | None
@@ -60,7 +60,7 @@ class Counters:
 
 
 def _sums(core: GroupCore, latest: _Latest) -> Totals:
-    """Return the sums up to now, without what the loop of the latest pass has got."""
+    """Return the sums up to now, except what was taken in the latest pass."""
     before = _with_items(latest.before, latest.last)
     if latest.epoch != core.epoch or latest.delivery is None:
         return before

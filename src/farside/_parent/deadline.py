@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .client import Client
 
 _STOPPED_SECONDS = 0.5
-"""A wait that ends so many seconds late means that this process was stopped meanwhile (Ctrl-Z,
+"""If a wait ends more than these seconds later than planned, this process was stopped (Ctrl-Z,
 SIGSTOP, a frozen container), and most probably its worker too. A busy machine is late by less."""
 
 

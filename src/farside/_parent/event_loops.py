@@ -35,7 +35,7 @@ def waiter_here() -> Waiter:
             pass  # trio was imported, but does not run here
         else:
             return TrioWaiter(trio)
-    import asyncio  # whoever gets here has imported it, or makes a mistake
+    import asyncio  # the caller has imported it, or makes a mistake
 
     try:
         return AsyncioWaiter(asyncio)

@@ -286,7 +286,7 @@ class RemoteIterable(Generic[T_co]):
         return call_method(self._current, method, args, kwargs)
 
     def dump_stack(self) -> str:
-        """Return where the threads of the worker are, as text, whatever it does just now.
+        """Return the stacks of the worker's threads, as text, whatever it is doing just now.
 
         It takes milliseconds, or half a second when the worker does not answer; the text then says
         so. Any thread may ask, also while another one waits for an item.

@@ -1,4 +1,4 @@
-"""What the user is to be told: warnings, and the log records of workers."""
+"""Delivers warnings, and the log records of workers, to the user."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ if TYPE_CHECKING:
 
 
 class News:
-    """What the user is told, in order: functions that warn, raise, or give a record to the loggers.
+    """A queue of what the user is told: functions that warn, raise, or give a record to loggers.
 
-    They call user code, such as handlers of log records: it may raise, take its time, close the
-    iterable or start another. So they are called while no lock of farside is held, by one thread at
-    a time. Another thread leaves what there is to that one, and so does a handler that iterates.
+    They call user code, such as handlers of log records, which may raise, take long, close the
+    iterable or start another. So one thread at a time calls them, and holds no lock that another
+    thread waits for. Any other thread leaves the queue to that one. So does a handler that iterates
+    itself.
     """
 
-    nobody_catches = False  # what that raises is dropped, where farside's own threads alone deliver
+    nobody_catches = False  # whether only farside's own threads deliver: then errors are dropped
 
     def __init__(self) -> None:
         self.waiting: deque[Callable[[], object]] = deque()  # any thread may append to it
         self._delivering = threading.Lock()  # never waited for
 
     def deliver(self, problems: list[Exception] | None = None) -> None:
-        """Tell the user what there is; `problems`, if it is there, gets what that raises.
+        """Tell the user everything in the queue. Append the exceptions to `problems`, if given.
 
-        If it is not, what a handler or a filter raises is raised, and the rest is told next time.
+        If it is None, an exception of a handler or a filter is raised, and the rest is told later.
         """
-        # Looked at again after the lock was given back: somebody may have relied on this thread.
+        # Checked again after the lock was released: another thread may have relied on this one.
         while self.waiting:
             try:
                 if not try_lock(self._delivering, self._deliver):
-                    break  # by another thread, or further up in this one
+                    break  # another thread delivers, or this one further up its stack
             except Exception as problem:
                 if self.nobody_catches:
                     continue
@@ -59,10 +60,10 @@ class News:
 
 
 def show(body: bytes | bytearray | memoryview, origin: dict[str, str]) -> None:
-    """Give a record or warning to this interpreter's loggers, or to `warnings.showwarning`.
+    """Give a record to this interpreter's loggers, or a warning to `warnings.showwarning`.
 
-    `origin` has attributes that a record gets, unless a worker's worker has set them. It is a
-    ProtocolError if it is none.
+    `origin` has attributes that a record gets, unless a worker's own worker has set them. Raise
+    ProtocolError if `body` is neither.
     """
     try:
         content: Any
@@ -80,7 +81,7 @@ def show(body: bytes | bytearray | memoryview, origin: dict[str, str]) -> None:
 
 
 def _log(origin: dict[str, str], plain: dict[str, Any], rest: dict[str, Frozen]) -> None:
-    import logging  # only who logs pays for it
+    import logging  # imported only if something is logged
 
     attributes = {**origin, **plain}
     for name, value in rest.items():
@@ -92,11 +93,11 @@ def _log(origin: dict[str, str], plain: dict[str, Any], rest: dict[str, Frozen])
 
 
 def _logger_of(name: str) -> Any:
-    """Return the logger of a name; where there is none, one that nobody else will find.
+    """Return the logger of a name. If there is none, make one that is not registered.
 
-    A library that is imported here later may make it of a class of its own, as Astropy does, and
-    fails where it finds another. But where the user has set the class of all loggers, each is made
-    once and for all: it may open a file.
+    A library that is imported here later may make this logger of a class of its own, as Astropy
+    does, and fails if it finds another one. But if the user has set a class for all loggers, each
+    is registered, and so made only once: it may open a file.
     """
     import logging
 
@@ -130,7 +131,7 @@ def _warn(
     classes: list[tuple[str, str]], text: str, filename: str, lineno: int, line: str | None
 ) -> None:
     message = _make_warning(classes, text)
-    # The worker's filters have let it pass; what records or replaces the showing here gets it.
+    # The worker's filters have let it pass, so it goes right to what shows or records warnings.
     warnings.showwarning(message, type(message), filename, lineno, line=line)
 
 

@@ -88,7 +88,7 @@ class Member:
     def send(
         self, kind: int, epoch: int, parts: Sequence[Part] = (), refs: Sequence[Ref] = ()
     ) -> bool:
-        """Send a command; tell whether all of it was sent. LinkClosedError: the worker is gone."""
+        """Send a command; return whether all was sent. If the worker is gone: LinkClosedError."""
         if self.link is None:
             self._unsent.append((kind, epoch, parts))
             return True

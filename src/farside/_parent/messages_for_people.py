@@ -1,4 +1,4 @@
-"""Exceptions that say why a worker, a pass or a call has come to its end."""
+"""Makes the exceptions that say why a worker, a pass or a call has ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .remote_failures import for_later, to_exception
 
 
 def closed(foreign_to: int | None) -> errors.IterableClosedError:
-    """Make the error for an iterable that was closed, or is one of the process that forked this."""
+    """Make the error for an iterable that is closed, or belongs to the process that forked this."""
     if foreign_to is None:
         return errors.IterableClosedError("the iterable is closed; make a new one to iterate again")
     return errors.IterableClosedError(
@@ -30,7 +30,7 @@ def closed(foreign_to: int | None) -> errors.IterableClosedError:
 
 
 def superseded(before: int, now: int) -> errors.PassSupersededError:
-    """Make the error for a pass whose place a newer one has taken."""
+    """Make the error for a pass that a newer one has superseded."""
     return errors.PassSupersededError(
         f"pass {before} was superseded by pass {now} over the same iterable; loop over one "
         "iterator at a time, or make a second iterable. A server gives each request a worker of "
@@ -39,7 +39,7 @@ def superseded(before: int, now: int) -> errors.PassSupersededError:
 
 
 def died(worker: str, status: ExitStatus, last_index: int | None, state: str) -> WorkerDiedError:
-    """Make the error for a worker that ended without a word."""
+    """Make the error for a worker that ended without a report."""
     message = f"the {worker} died{_when(last_index)}, in state {state}: {status.text}"
     if state == "initialization" and status.code == unguarded.EXIT_CODE:
         message = f"the {worker} could not start: {unguarded.MESSAGE}"
@@ -96,12 +96,12 @@ def _when(last_index: int | None) -> str:
 
 
 def _if_known(index: int | None) -> int | None:
-    """Return what users see of the index of an item."""
+    """Return the index of an item as users see it."""
     return None if index == UNKNOWN else index
 
 
 def refusal(error: FarsideError) -> str:
-    """Say that extension modules have refused to load in a subinterpreter, which has failed."""
+    """Return why a subinterpreter has failed: extension modules have refused to load in it."""
     several = len(error.refused) > 1
     what = (
         f"the extension module{'s' * several} {', '.join(error.refused)} "
@@ -113,14 +113,14 @@ def refusal(error: FarsideError) -> str:
 
 
 def error_of(ending: Ending, member: Member) -> FarsideError:
-    """Make the exception that says why a worker's conversation is over. It may run user code."""
+    """Make the exception that says why a worker's conversation is over. This may run user code."""
     name, cause, detail, state = member.name, ending.cause, ending.detail, ending.state
     if cause in {causes.HERE, causes.CUT_OFF}:
-        error: FarsideError = for_later(detail)  # what is raised gets frames, and is not kept
+        error: FarsideError = for_later(detail)  # a copy: raising adds frames, which are not kept
         return error
     if cause == causes.FAILED:
         error = to_exception(detail, name, ending.method or "")
-        # Else a library may have swallowed the refusal, or a process has a subinterpreter itself.
+        # If not, a library may have handled the refusal, or a process has its own subinterpreter.
         refused = detail.refused_module is not None and member.backend == "subinterpreter"
         return _no_fallback(error) if refused and member.options.fallback is None else error
     if cause in {causes.DIED, causes.TIMED_OUT}:
@@ -138,7 +138,7 @@ def error_of(ending: Ending, member: Member) -> FarsideError:
 
 
 def death_at(number: int, unit: str, ending: Ending, member: Member) -> FarsideError:
-    """Make the exception for an input of a map, or a task of an executor, that cost a worker."""
+    """Make the exception for an input of a map, or a task of an executor, that ended a worker."""
     error = error_of(ending, member)
     vars(error)["input_index"] = number
     note(error, f"the {unit} of index {number}")
@@ -154,8 +154,9 @@ _DISOBEYED = {
 def locate(
     error: BaseException, shard: int, index: int, unit: str | None, turns: Sequence[int] = ()
 ) -> None:
-    """Say in an exception of which shard it tells, and at which of its items, once."""
-    # With `unit`, each shard has one item, and is called so. The worker reads several in `turns`.
+    """Add to an exception, once, at which shard it was raised, and at which of its items."""
+    # With `unit`, which is what a shard is called, each has one item. `turns` has all the shards
+    # that the worker reads in turn.
     if getattr(error, "shard", None) is not None:
         return
     where = f"in {unit} {shard}" if unit else f"in shard {shard}, at its item of index {index}"

@@ -1,4 +1,4 @@
-"""What the user asked for: every default and every check, once."""
+"""The options that the user asked for: every default and every check is here, once."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from .._payload.job import Call, Pickles
 
 BUFFER_BYTES = 1 << 20
-"""Default of ``buffer_bytes``. It keeps both sides busy with items of 100 kB, where a quarter of it
-halves the throughput (waking a process costs as much as moving such an item), and is little beside
-a Python process."""
+"""Default of ``buffer_bytes``. With items of 100 kB it keeps both sides busy. A quarter of it would
+halve the throughput, since waking a process costs as much as moving such an item. And it is little
+compared with the memory of a Python process."""
 
 ARENA_BYTES = 1 << 30  # default of ``arena_bytes``: address space; memory is taken as it is used
 ARENA_MOST = 1 << 47  # largest ``arena_bytes``: what a process can address
@@ -63,16 +63,16 @@ class Options:
     sends_inputs: bool = False
     """Whether inputs are sent later: they may be large, and defined in the main module."""
     pickles: Pickles | None = None
-    """Where the pickle of the call is kept while workers start that have the same one."""
+    """Where workers that start together keep the pickle of their call, which they share."""
 
     @property
     def call(self) -> Call:
-        """What user code a worker runs."""
+        """The user code that a worker runs."""
         return self.fn, self.initializers, self.finalizers
 
     @property
     def counts_items(self) -> bool:
-        """Whether the worker has to know of each item at once that was taken."""
+        """Whether the worker has to be told of each item as soon as it was taken."""
         return self.buffer_size not in {None, UNLIMITED}
 
     @property
@@ -128,9 +128,10 @@ _FLAGS = ("daemon", "forward_logs", "verify_replay", "wait")
 
 
 def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Options:
-    """Check what the user gave; other options than these have the values of `DEFAULTS`.
+    """Check what the user gave. Options that are not given have the values of `DEFAULTS`.
 
-    A TypeError, or a ValueError for one of the right type, names argument, value and cure.
+    Raise TypeError, or ValueError for a wrong value of the right type. The message names the
+    argument, the value and the cure.
     """
     given: dict[str, Any] = {**DEFAULTS, **options}
     assert given.keys() == DEFAULTS.keys()
@@ -170,7 +171,7 @@ def check_setup(value: Any) -> None:
 
 def _fn(value: Any) -> Callable[[], Iterable[Any]]:
     if callable(value):
-        fn: Callable[[], Iterable[Any]] = value  # what it returns shows in the worker
+        fn: Callable[[], Iterable[Any]] = value  # only the worker sees what it returns
         return fn
     kind = type(value)
     example = "functools.partial(range, 10)"
@@ -187,7 +188,7 @@ def _fn(value: Any) -> Callable[[], Iterable[Any]]:
 def buffer_size_of(value: Any, unit: str) -> int | None:
     if value is None:
         return None
-    with suppress(TypeError):  # no whole number, as `count` says
+    with suppress(TypeError):  # not a whole number: `count` raises that
         if operator.index(value) == UNLIMITED:
             return UNLIMITED
     return count("buffer_size", value, unit)

@@ -1,4 +1,4 @@
-"""Failures of user code in a worker, as exceptions of the parent."""
+"""Turns failures of user code in a worker into exceptions of the parent."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _WHAT = {
 def to_exception(
     failure: Failure, worker: str, method: str = "", unit: str = "input"
 ) -> FarsideError:
-    """Turn a failure into the exception to raise. `unit` is what a map works on.
+    """Turn a failure into the exception to raise. `unit` is the name of what a map works on.
 
-    It is the farside class and, where that can be built, the original type as well; the original
-    exception is its cause, the worker's traceback the cause of that.
+    The exception is of a farside class and, if such a class can be built, of the original type as
+    well. Its cause is the original exception, whose cause is the worker's traceback.
     """
     if failure.stage == "load" and IMPORTING in failure.traceback:
         return _unguarded(failure, worker)
@@ -53,14 +53,14 @@ def to_exception(
 
 
 def without_frames(error: BaseException) -> None:
-    """Let an exception of this process tell its traceback as text, as those of workers do."""
+    """Replace the traceback of an exception of this process by text, as workers' exceptions do."""
     text = errors.RemoteTraceback(describe(error, "", None).traceback)
     for name, value in (("__cause__", text), ("__context__", None), ("__traceback__", None)):
         put(error, name, value)
 
 
 def to_keep(error: E) -> E:
-    """Let an exception of this process that somebody may raise later keep no frames."""
+    """Remove the frames from an exception of this process that may be raised later; return it."""
     without_frames(error if error.__cause__ is None else error.__cause__)
     for name in ("__context__", "__traceback__"):
         put(error, name, None)
@@ -68,7 +68,7 @@ def to_keep(error: E) -> E:
 
 
 def for_later(error: E) -> E:
-    """Return an exception like one of this process, without what the frames of that one keep."""
+    """Return a copy of an exception of this process, without its frames and what they keep."""
     try:
         made = copy(error)
     except Exception:  # user code: a constructor that takes other arguments
@@ -79,7 +79,7 @@ def for_later(error: E) -> E:
     made.__cause__ = cause
     notes = getattr(made, "__notes__", None)
     if notes is not None:
-        vars(made)["__notes__"] = [*notes]  # both had one list
+        vars(made)["__notes__"] = [*notes]  # else both share one list
     return made
 
 
@@ -109,7 +109,7 @@ def _build(
 
 
 def _unguarded(failure: Failure, worker: str) -> errors.WorkerInitializationError:
-    """Make the error for a module that has started workers in a worker, without a cause."""
+    """Make the error, without a cause, for a module that starts workers as a worker imports it."""
     error = errors.WorkerInitializationError(f"the {worker} could not start: {unguarded.MESSAGE}")
     error.stage, error.original_type = failure.stage, failure.type_name
     error.remote_traceback = failure.traceback
@@ -206,7 +206,7 @@ def _cure(failure: Failure, worker: str) -> str:
             "iterate_in_subprocess or backend='subprocess'. Or import it earlier, at the top of "
             "the module of fn or in an initializer: a subprocess then takes over by itself"
         )
-    caller = failure.traceback.rpartition('  File "')[2].partition('"')[0]  # of what has failed
+    caller = failure.traceback.rpartition('  File "')[2].partition('"')[0]  # of the failed call
     missing = failure.type_name in _MISSING and "/farside/_payload/" in caller
     if failure.stage == "load" or (failure.stage in {"input", "arguments"} and missing):
         return (
@@ -215,7 +215,7 @@ def _cure(failure: Failure, worker: str) -> str:
             "'__main__':"
         )
     if _ARGUMENTS.search(failure.message) and "/farside/_worker/" in caller:
-        # Who submits a task to an executor says by that how its function is called.
+        # In an executor, the caller of `submit` decides how the function is called.
         submitted = ", in run_task\n" in failure.traceback
         return "" if submitted else _CALLED.get(failure.stage.partition("[")[0], "")
     if worker.startswith("subprocess") and _READS.search(failure.traceback):

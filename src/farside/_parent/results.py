@@ -119,6 +119,6 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
     finally:
         try:
             this.leave()
-        except BaseException:  # of a signal handler: nobody else can leave the pass
+        except BaseException:  # of a signal handler: nothing else would leave the pass
             this.leave()
             raise

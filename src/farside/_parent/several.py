@@ -1,4 +1,4 @@
-"""What users ask for when they want several workers: the checks, and what follows from them."""
+"""Checks what users give to the entry points with several workers, and starts these workers."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from .passes.sharded import Shards, tell_of_idle_workers
 
 R = TypeVar("R", bound=RemoteIterable[Any])
 
-CYCLE_LENGTH = 16  # default of ``cycle_length``, where there are so many shards
+CYCLE_LENGTH = 16  # default of ``cycle_length``, if there are that many shards
 ON_ERROR = ("raise", "return", "skip")
-NO_END = 1 << 62  # ``max_restarts`` with inputs: an input that kills workers is given up
+NO_END = 1 << 62  # ``max_restarts`` of a map, where an input that kills workers fails
 
 
 def iterate_shards(
@@ -49,10 +49,10 @@ def iterate_shards(
 ) -> R:
     """Check what the user gave, and start the workers.
 
-    With `unit`, the name of a shard in messages, each shard has one item, `cycle_length` only
-    decides which worker makes it, and all ranks have as many shards. The fingerprint is made of
-    `identity` instead of the shards if there is one; `same` names that in messages. What is
-    returned is of the class `kind`.
+    `unit` is the name of a shard in messages. If it is given, each shard has one item,
+    `cycle_length` only decides which worker makes it, and all ranks have the same number of shards.
+    The fingerprint is made of `identity` instead of the shards, if that is given; `same` is its
+    name in messages. The result is of the class `kind`.
     """
     check_callable("fn", fn, "a function that takes a shard")
     check_setup(setup)
@@ -151,7 +151,7 @@ def options_of_mappers(
 
 
 def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[Options]:
-    """Check the options that all workers have, and make those of each."""
+    """Check the options that users give for all workers, and make those of each worker."""
     given, number = dict(options), workers or 1  # for 0 there is one, in the thread that loops
     if not workers:
         given["backend"] = "inline"
@@ -175,7 +175,7 @@ def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[O
 
 
 def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
-    """Return the shards, None if they are numbers, and how many they are."""
+    """Return the shards (None if they are numbers), and how many there are."""
     cure = "pass a sequence, such as a list of paths, or the number of shards"
     if isinstance(value, (str, bytes, bool)):
         raise TypeError(f"shards={shown(value)} is not a sequence of shards; {cure}")
@@ -186,13 +186,14 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
     ):
         raise TypeError(f"shards={shown(value)} is not a sequence; {cure}")
     kind = type(value)
-    # Of pandas, Polars or Arrow. How many rows and columns it has may be the same number.
+    # A table of pandas, Polars or Arrow. The check of `len` below would miss one that has as many
+    # rows as columns.
     if hasattr(kind, "columns") and (hasattr(kind, "iloc") or hasattr(kind, "schema")):
         raise TypeError(f"shards={shown(value)} is a table, and gives its columns; {cure}")
-    # No more than it says: data sets of PyTorch may have an item for any index.
+    # No more than `len`, since data sets of PyTorch may return an item for any index.
     number = len(value)
     kept = value if isinstance(value, range) else list(islice(value, number))
-    if len(kept) != number:  # of a table these are columns, and not rows
+    if len(kept) != number:  # a table gives its columns, not its rows
         raise TypeError(
             f"shards={shown(value)} has a len() of {number}, and gives {len(kept)} shards; {cure}"
         )
@@ -200,7 +201,7 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
 
 
 def _even(workers: int) -> int:
-    """Return a number of slots that can be dealt evenly."""
+    """Return a number of slots that can be dealt evenly to the workers."""
     each = max(1, workers)
     return each * max(1, CYCLE_LENGTH // each)
 

@@ -17,7 +17,7 @@ _TAKEN_BY: dict[str, list[str]] = {}  # for each option, the entry points that t
 def takes(options: Any) -> Callable[[F], F]:
     """Let the signature of a function show each option that its ``**options`` may have.
 
-    They are a `typing.TypedDict` with the names and the types. `DEFAULTS` has the values.
+    `options` is a `typing.TypedDict` with their names and types. `DEFAULTS` has their defaults.
     """
 
     def show(function: F) -> F:
@@ -38,9 +38,9 @@ def takes(options: Any) -> Callable[[F], F]:
 
 
 def complete(function: Callable[..., Any], options: Mapping[str, object]) -> dict[str, Any]:
-    """Add the defaults of the options that an entry point was not given. `takes` decorates it.
+    """Add the defaults of the options that an entry point, decorated by `takes`, was not given.
 
-    It is a TypeError if it was given one that it does not take.
+    Raise TypeError if it was given an option that it does not take.
     """
     parameters = list(inspect.signature(function).parameters.values())
     known = {each.name: each.default for each in parameters if each.name in DEFAULTS}
@@ -48,7 +48,7 @@ def complete(function: Callable[..., Any], options: Mapping[str, object]) -> dic
     unknown = [f"{name!r}{_cure(name, names)}" for name in options if name not in known]
     if unknown:
         what = f"an unexpected keyword argument {unknown[0]}"
-        if len(unknown) > 1:  # all at once: who comes from another library may have several
+        if len(unknown) > 1:  # all at once: users who come from another library may have several
             what = "\n  ".join(["unexpected keyword arguments", *unknown])
         raise TypeError(f"{_name(function)}() got {what}")
     return {**known, **options}

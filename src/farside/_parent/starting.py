@@ -111,7 +111,7 @@ def _launch_or_fail(client: Client, member: Member, pickles: Pickles | None = No
 
 
 def launch(client: Client, member: Member, pickles: Pickles | None = None) -> None:
-    """Start a worker; do not wait until it stands by. If the start is cut off, it has died."""
+    """Start a worker; do not wait until it stands by. A start that is cut off counts as a death."""
     now = member.launched = monotonic()
     client.step(lambda core: core.launch(member.index, now))
     options = replace_fields(member.options, pickles=pickles)

@@ -17,7 +17,7 @@ _TENTH = 0.1  # shares of the time that differ by less are taken for equal
 class Stats:
     """What `RemoteIterable.stats` returns: figures of one worker, from its start up to now.
 
-    After a fallback has taken over, they are those of the subprocess alone, but for
+    After a fallback has taken over, they are those of the subprocess alone, except
     `startup_seconds`. After the end of the worker they stay as they were.
 
     Attributes:
@@ -26,8 +26,8 @@ class Stats:
         passes: how many passes were begun.
         elapsed_seconds: for how long passes were open, in all: from ``iter()`` until the iterator
             was at its end, was left or superseded.
-        parent_wait_seconds: how much of it the loop has waited for items.
-        worker_wait_seconds: how much of it the worker has stood still because its buffer was full.
+        parent_wait_seconds: for how much of that the loop has waited for items.
+        worker_wait_seconds: for how much of that the worker has waited, as its buffer was full.
         transfer_seconds: for how much of `parent_wait_seconds` items were on their way from
             another machine. The parent measures how long a call took, and the worker how long it
             held the call. The difference counts, so both directions are in it. 0 except with
@@ -35,10 +35,10 @@ class Stats:
         startup_seconds: how long the worker took to start: imports, initializers and ``fn``, and
             what was tried in a subinterpreter before a fallback. Of several workers, the slowest.
         buffered_items: how many items have arrived in this process and were not taken.
-        buffered_bytes: how many bytes wait: of items that have arrived and were not looked at, and
-            what is in the pipe. (What the worker holds back for a moment, to send it with the next
-            items, is not known here.)
-        buffer_size: how many items may wait, as asked for; None if that goes by bytes, and -1 if
+        buffered_bytes: how many bytes wait: those of items that have arrived and were not opened,
+            and those in the pipe. (Items that the worker holds back for a moment, to send them with
+            the next ones, are not known here.)
+        buffer_size: how many items may wait, as asked for; None if the limit is in bytes, and -1 if
             there is no limit.
         arena_bytes_used: how much of the shared memory is in use: on its way, or held by views of
             it, here or in the worker.
@@ -49,12 +49,12 @@ class Stats:
         failed_inputs: how many inputs of a map have failed, in all passes, and did not end it: see
             ``on_error``.
         skipped_items: how many items of the present pass were made again and dropped, by workers
-            that go on where another was; they tell so now and then.
-        items_to_skip: how many such items are left, as far as workers have told.
+            that continue where another one was. They report this now and then.
+        items_to_skip: how many such items are left, as far as workers have reported.
         skip_seconds: how long that has taken so far: of several workers, the slowest.
-        workers: of several workers, the figures of each: its name, how long it has waited, what of
-            it is buffered here, and its shared memory. The figures above are those of all together;
-            `worker_wait_seconds` is their mean.
+        workers: with several workers, the figures of each: its name, how long it has waited, what
+            is buffered here of its items, and its shared memory. The figures above are those of all
+            together; `worker_wait_seconds` is the mean.
         name: the name of one of several workers.
 
     Example:
@@ -89,7 +89,7 @@ class Stats:
     def slowest(self) -> str:
         """The name of the worker that the loop waits for most: it has waited least itself.
 
-        Empty where `workers` is.
+        Empty if `workers` is empty.
         """
         by_wait = sorted(self.workers, key=lambda each: each.worker_wait_seconds)
         return by_wait[0].name if by_wait else ""
@@ -175,7 +175,7 @@ def _time(seconds: float) -> str:
 
 def size_text(nbytes: float) -> str:
     for unit in ("B", "KiB", "MiB"):
-        if nbytes < 999.5:  # noqa: PLR2004  what has four digits is told in the next unit
+        if nbytes < 999.5:  # noqa: PLR2004  four digits become the next unit
             return f"{nbytes:.3g} {unit}"
         nbytes /= 1024
     return f"{nbytes:.3g} GiB"
@@ -195,7 +195,7 @@ def collect(client: Client) -> Stats:
         elapsed_seconds=totals.seconds,
         parent_wait_seconds=waited,
         worker_wait_seconds=sum([one.worker_wait_seconds for one in each]) / len(each),
-        # Items of several may be on their way at the same time.
+        # Items of several workers may be on their way at the same time.
         transfer_seconds=min(waited, sum([one.transfer_seconds for one in each])),
         startup_seconds=max([each.startup_seconds for each in client.members]),
         buffered_items=sum([one.buffered_items for one in each]) + opened,

@@ -40,7 +40,7 @@ def _show(kind: type[BaseException], error: BaseException, tb: TracebackType | N
         sys.__excepthook__(kind, error, tb)
         return
     me = sys.modules["multiprocessing.process"].current_process()
-    if me.name == "MainProcess":  # a fork server: its parent is not told its status
+    if me.name == "MainProcess":  # a fork server: its parent does not see the exit status
         sys.stderr.write(f"{MESSAGE}\n")
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
