@@ -107,7 +107,7 @@ def _slept_through(client: Client, planned: float) -> bool:
     if late <= _STOPPED_SECONDS:
         return False
     _look_at_tasks(client)
-    # Only times up to `planned` are shifted: later ones are from after the stop.
+    # Only start times up to `planned` are shifted: later ones are from after the stop.
     client.step(lambda core: core.sleep_through(late, before=planned))
     return True
 

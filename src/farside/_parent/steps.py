@@ -43,10 +43,10 @@ class Steps:
 
     Attributes:
         perform: carries out the effects of the core. It is called with the lock.
-        core: what is known of the workers. Any thread may read it. Events and frames change it,
-            with the lock. A thread that waits also notes in it, without the lock, since when it
-            waits and which inputs run. An event at the same time may lose such a note; the next
-            wait makes it again, a second later at most.
+        core: what is known of the workers. Any thread may read it. Events, and frames that carry no
+            items, change it with the lock. A thread that waits also notes in it, without the lock,
+            since when it waits and which inputs run. An event at the same time may lose such a
+            note; the next wait makes it again, a second later at most.
         waiting: where threads and event loops wait for the workers. Each event wakes them up.
         taking_in: the thread that is reading or handling frames; None: no thread is.
     """

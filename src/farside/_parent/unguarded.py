@@ -26,8 +26,8 @@ def be_brief() -> None:
     """Let this process end without a traceback if it ends because it may start no worker now."""
     # Not imported: without that module, this is no process of multiprocessing.
     process = sys.modules.get("multiprocessing.process")
-    # `getattr`, since another thread may just be importing it. The mark is set during the import of
-    # the main script.
+    # The variable may be missing, since another thread may just be importing that module. The mark
+    # is set during the import of the main script.
     current = getattr(process, "_current_process", None)
     if getattr(current, "_inheriting", False):
         sys.excepthook = _show
