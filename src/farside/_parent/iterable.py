@@ -93,8 +93,8 @@ class RemoteIterable(Generic[T_co]):
                 back items that it was given and has not used yet.
 
         Raises:
-            ValueError: ``behind`` is negative, or further back than is known: about a thousand
-                items, of this pass and the one before.
+            ValueError: ``behind`` is negative, or further back than is known: at least the last
+                thousand items, of this pass and the one before.
             TypeError: ``behind`` is not a whole number.
 
         Example:
