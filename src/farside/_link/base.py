@@ -1,9 +1,10 @@
 """The interface of a link: what every kind of it must offer to the parent.
 
-A link is two one-way streams of frames: commands go down, statuses and items come up. Beside
-them, each side can tell what the other may want to know while it works: how many items were taken,
-whether somebody waits. When one side is gone, the other gets `LinkClosedError`, at once and in
-whatever it does. `worker_base` is what a link must offer to the worker.
+A link is two one-way streams of frames: commands go down, statuses and items come up. Beside them,
+each side can tell the other, even while that one is busy, how many items were taken and whether
+somebody waits. When one side has ended, the other learns it at once: sending raises
+`LinkClosedError`, and so does receiving, once all that was sent before has been read.
+`worker_base` is what a link must offer to the worker.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from .frames import Frame
 class Gauges(NamedTuple):
     """What a link knows of the traffic on it.
 
-    Seconds for which the worker has waited for the parent; bytes that were sent and not
-    received; bytes of the arena in use, now and at most; blocks of it that were copied;
-    seconds for which somebody here has waited while items were on their way.
+    In this order: seconds for which the worker has waited for the parent; bytes sent up that were
+    not read yet; bytes of the arena in use, and their peak; how many of its blocks were copied on
+    arrival; seconds for which somebody here has waited while items were on their way.
     """
 
     worker_waited: float = 0.0
@@ -35,19 +36,19 @@ class Gauges(NamedTuple):
 
 
 class Link(ABC):
-    """The parent's end. It never blocks, and knows no state.
+    """The parent's end of a link. It never blocks, and knows no state of the protocol.
 
-    One thread at a time reads; any thread may do the rest. Whoever waits polls `filenos`, gives
-    `notice` what became readable, and then reads.
+    Only one thread at a time may read; any thread may call the rest. To wait for frames, poll
+    `filenos`, pass each descriptor that became readable to `notice`, and then `read`.
 
     Attributes:
         arena: memory for large contents on their way down, or None.
-        streaming: whether what came last looks like items of which many come at a time. Such a
-            worker had better not be told at once that somebody waits: it would send each by itself.
-        congested: whether commands wait for room: then `room_fileno` has to be waited for too.
+        streaming: whether the latest frame looks like one of many that come fast. Such a worker
+            should not be told at once that somebody waits: it would send each item by itself.
+        congested: whether commands wait for room. A wait then has to include `room_fileno`.
         idle: whether a worker that runs in the thread that reads has nothing to do.
-        to_be_looked_at: whether `filenos` do not tell all: then whoever waits calls `tell_waiting`
-            each second.
+        to_be_looked_at: whether something may happen that makes none of `filenos` readable. Then
+            whoever waits has to call `tell_waiting` each second.
     """
 
     arena: Arena | None = None
@@ -60,27 +61,27 @@ class Link(ABC):
 
     @abstractmethod
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> bool:
-        """Send a frame down. What finds no room is kept, in order, until `flush`.
+        """Send a frame down. What does not fit is kept, in order, for `flush`.
 
-        A link with an `arena` takes `refs` too: the blocks of it that belong to the frame.
+        A link with an `arena` also takes `refs`: the arena's blocks that belong to the frame.
 
         Returns:
-            Whether nothing is kept.
+            Whether all was sent, so that nothing is kept.
 
         Raises:
             LinkClosedError: the worker is gone, or this side is closed.
         """
 
     def flush(self) -> None:  # noqa: B027  most links always have room
-        """Send of what is kept as much as there is room for.
+        """Send as much of what is kept as there is room for.
 
-        A worker that is gone is no error here: reading tells.
+        This does not raise if the worker is gone: `read` does.
         """
 
     def go_on(self) -> None:  # noqa: B027  most workers do so by themselves
-        """Let a worker in the thread that reads go on, until it has sent something or is idle.
+        """Run a worker in the thread that reads, until it has sent something or is idle.
 
-        User code runs in this, so Ctrl-C is not held back, as it is in all else.
+        User code runs in this, so Ctrl-C is not held back, as it is while frames are read.
 
         Raises:
             ProtocolError: the worker and its parent wait for each other.
@@ -88,38 +89,39 @@ class Link(ABC):
 
     @abstractmethod
     def read(self, into: deque[Frame]) -> bool:
-        """Append the frames that are there; tell whether a frame was complete.
+        """Append the frames that have arrived; return whether any was complete.
 
-        A large frame may take several calls, so that none takes long.
+        A large frame may take several calls, so that no call takes long.
 
         Raises:
             LinkClosedError: the worker is gone and all that it sent was read, or this side is
                 closed.
-            ProtocolError: what came is no frame.
+            ProtocolError: the bytes that arrived are no frame, or an exception has struck in the
+                middle of an earlier call.
         """
 
     @abstractmethod
     def filenos(self) -> Sequence[int]:
         """Return the file descriptors that become readable when there may be something to read.
 
-        They stay readable while something is left to read. None at all: the worker goes on when it
-        is read from, in the thread that reads; or the way up is closed.
+        They stay readable while something is left to read. There are none if the worker runs in the
+        thread that reads (see `go_on`), or if the way up is closed.
         """
 
     def room_fileno(self) -> int:
         """Return the file descriptor that becomes writable when there is room for commands.
 
-        Only a link that is ever `congested` is asked.
+        It is called only while the link is `congested`.
         """
         raise NotImplementedError
 
     def notice(self, fd: int) -> None:  # noqa: B027  most links need not know which
-        """Take in that one of the descriptors has become readable."""
+        """Record that one of `filenos` has become readable."""
 
     def watch(self, sentinel: int) -> None:
-        """Take a file descriptor that becomes readable for the end of the worker; duplicate it.
+        """Duplicate a descriptor that becomes readable when the worker ends, and watch that.
 
-        Needed beside the end of a stream, since a child of the worker may hold that open.
+        The end of the worker's stream is not enough: a child of the worker may hold that open.
         """
         raise NotImplementedError
 
@@ -127,43 +129,43 @@ class Link(ABC):
 
     @abstractmethod
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
-        """Tell the worker whether somebody waits: then it sends each item as soon as it is made."""
+        """Tell the worker whether somebody waits; if so, it sends each item once that is made."""
 
     @abstractmethod
     def acknowledge(self, epoch: int, total: int) -> None:
         """Tell the worker how many items of a pass were taken so far.
 
-        A worker that is gone is no error here, nor in `revoke`: reading tells.
+        Neither this nor `revoke` raises if the worker is gone: `read` does.
         """
 
     @abstractmethod
     def revoke(self, epoch: int) -> None:
-        """Let the worker not wait for credit of a pass any more: a command was sent."""
+        """Let the worker wait for credit of a pass no longer: a command that ends it was sent."""
 
     def begun(self, epoch: int) -> tuple[int | None, float | None]:  # noqa: ARG002
         """Return which input of a map the worker has begun in a pass, and since when it runs.
 
         Returns:
-            Its index plus one; 0: none; None: that is not known. And the time of a monotonic clock,
-            or None. See `farside.backends.begun_input`. A link without this method knows neither,
-            and then ``task_timeout`` is refused.
+            A pair: the input's index plus one (0: none was begun; None: unknown), and the time of a
+            monotonic clock, or None. See `farside.backends.begun_input`. A link without this method
+            knows neither, and then ``task_timeout`` is refused.
         """
         return None, None
 
     def gauges(self) -> Gauges:
-        """Return what is known of the worker's side; the last values, once closed."""
+        """Return what is known of the traffic; after `close`, the last values."""
         return Gauges()
 
     # The end --------------------------------------------------------------------------------
 
     def disown(self) -> None:  # noqa: B027  there may be no memory that the worker reads too
-        """Write nothing any more that the worker reads: this is a forked child of the parent."""
+        """Stop writing to memory that the worker reads: this is a forked child of the parent."""
 
     @abstractmethod
     def close_reading(self) -> None:
-        """Close the way up only, while nobody reads. A worker that is blocked in sending wakes up.
+        """Close only the way up, while nobody reads. A worker that is blocked in sending wakes up.
 
-        A command that waits for room would not be sent any more: then the way down is closed too.
+        If a command waits for room, nobody would send it any more, so the way down is closed too.
         """
 
     @abstractmethod

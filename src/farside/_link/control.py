@@ -1,11 +1,12 @@
-"""Words that the two sides leave for each other in shared memory. No I/O but the clock.
+"""Words in shared memory by which each side informs the other. No I/O but the clock.
 
-A pipe is needed to wake somebody who waits; to tell somebody who is at work, a word in memory is
-enough, and costs no system call. Each word but ``ATTENTION`` has one writer, and is written at
-once. A worker that is about to wait says so in a word of its own, and then looks at what the parent
-took. The parent writes that word, and then looks whether anybody waits. Processors may delay a
-write behind a read that follows it, so that both overlook each other, though not for long. So the
-worker first waits for a millisecond only and looks again; by then it sees the parent's word.
+A pipe is needed to wake a side that waits. For a side that is at work, a word in memory is enough,
+and costs no system call. Each word but ``ATTENTION`` has one writer, and is written in one step.
+
+A worker that is about to wait writes ``WANTED``, and then reads ``ACKNOWLEDGED``. The parent writes
+``ACKNOWLEDGED``, and then reads ``WANTED``. A processor may delay a write behind a read that
+follows it, so for a short time both may miss each other's word. So the worker first waits for a
+millisecond only, and looks again; by then it sees the parent's word.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 ATTENTION = 0
-"""Non-zero while the worker should look up: one byte says that the parent waits for items, another
+"""Non-zero while the worker should look up: one byte tells that the parent waits for items, another
 that there may be a command."""
 
 ACKNOWLEDGED = 8
-"""From the parent: of which pass it takes items, and how many so far. See `acknowledged_word`."""
+"""From the parent: the pass that it takes items of, and how many so far; `acknowledged_word`."""
 
 REVOKED = 16  # from the parent: the latest pass for which it has sent a command that ends it
 WANTED = 24
 """From the worker: the value of ``ACKNOWLEDGED`` that it waits for, or ``NOTHING``.
 
-If it waits for the parent to wait, that is more than are ever taken."""
+If it waits for the parent to wait, that is ``NEVER``: more items than are ever taken."""
 
 WORKER_WAITED = 32
 """From the worker: how long it has waited for the parent to take items, or to make room for them
@@ -37,14 +38,14 @@ WORKER_WAITED = 32
 # The words at 40 and 48 are those of `_memory.arena`.
 
 BEGUN = 56
-"""From the worker, where it runs inputs of a map: three words that say which one it has begun, and
-in the second of them when (`time.monotonic_ns`; 0 while none runs). See `begin_batch`."""
+"""From a worker that runs inputs of a map: three words. The first and the third together tell which
+it has begun (see `begin_batch`), the second when (`time.monotonic_ns`; 0 while none runs)."""
 
 PARENT_WAITS = 0
 COMMAND_CAME = 1
 """Bytes of ``ATTENTION``. Single ones, so that writing one leaves the other alone. Both sides write
 the former: the parent sets it when it begins to wait, and the worker clears it when it sends
-something. Should it clear what was set again just now, the parent gets what is sent just now."""
+something. If the worker clears it just after the parent has set it, the parent gets that frame."""
 
 NOTHING = (1 << 64) - 1
 
@@ -66,23 +67,23 @@ def acknowledged_word(epoch: int, total: int) -> int:
 
 
 def total_of(word: int, epoch: int) -> int:
-    """Return how many items of a pass were taken, as a word says; 0 if it speaks of another."""
+    """Return how many items of a pass were taken, by a word; 0 if that is of another pass."""
     return word & _COUNT if word >> _COUNT_BITS == epoch & _EPOCH else 0
 
 
 def begin_batch(begun: Any, epoch: int, first: int, made: int) -> None:
-    """Say in the words at ``BEGUN`` that inputs from the index `first` on come next.
+    """Write to the words at ``BEGUN`` that inputs from the index `first` on come next.
 
-    The third word is `made` when that is begun, and one more for each after it: a small number is
-    written in half of the time. The first word has what is to be added. Until then, both together
-    tell of the input before, or of `first` if none was made.
+    The worker sets the third word to `made` when it begins the first of them, and adds one for each
+    after it: a small number is written in half of the time. The first word is what has to be added.
+    Until then, both together tell the input before, or `first` if none was made.
     """
     begun[2] = max(0, made - 1)
     begun[0] = acknowledged_word(epoch, first + 1 - made & _COUNT)
 
 
 def begun_word(begun: Sequence[int]) -> int:
-    """Return a word as `acknowledged_word` makes it, of the input that was begun last, plus one.
+    """Return the `acknowledged_word` of a pass, with the index of the input begun last plus one.
 
     Example:
         >>> words = [0, 0, 0]
@@ -92,7 +93,7 @@ def begun_word(begun: Sequence[int]) -> int:
         72
     """
     base, number = begun[0], begun[2]
-    while base != begun[0]:  # the worker has just come to another batch
+    while base != begun[0]:  # the worker has just begun another batch
         base, number = begun[0], begun[2]
     return base & ~_COUNT | base + number & _COUNT
 
@@ -118,11 +119,11 @@ def begun_input(words: Sequence[int], epoch: int) -> tuple[int, float | None]:
 class Stopwatch:
     """Tells how long one side has waited, in all. Any thread may read it, and the other side too.
 
-    It runs while somebody waits. The clock is read when it begins and when it ends.
+    It runs while somebody waits. The clock is read only when a wait begins or ends.
 
-    All is in one word, so that it is read at once. The lowest bit says whether it runs. The others
-    are nanoseconds: how long it has run; or, while it runs, the moment at which it would have begun
-    without pauses. All processes of a machine have the same clock.
+    Its state is one word, which is read in one step. The lowest bit tells whether it runs. The
+    others are nanoseconds: how long it has run; or, while it runs, the time at which it would have
+    been started if it had never stopped. All processes of a machine have the same clock.
     """
 
     __slots__ = ("_at", "_words")

@@ -35,7 +35,7 @@ class Frame(NamedTuple):
 _frame: Callable[[tuple[int, int, bytes, int, Sequence[memoryview]]], Frame] = partial(
     tuple.__new__, Frame
 )
-"""Makes a frame without a call of Python code: there is one for each small item at worst."""
+"""Makes a frame without running Python code: at worst, there is one for each small item."""
 
 MAGIC = 0xFA
 MAX_BODY = 1 << 48  # longest body in bytes; more is taken for garbage
@@ -49,21 +49,21 @@ _OFFSET_BITS = 48
 
 _SCRATCH = 1 << 16  # bytes read at once, at first: what a Linux pipe holds by default
 
-_MOST_SCRATCH = 4  # times as much later, if it is there: each read wakes a writer waiting for room
+_MOST_SCRATCH = 4  # times as much, once reads fill it: each read wakes a writer waiting for room
 COMMAND_SCRATCH = 1 << 15
-"""For commands: all references of a frame, and a body that needs no buffer of its own."""
+"""Enough for commands: all references of a frame, and a body that needs no buffer of its own."""
 
 _OWN_BUFFER = 1 << 13
-"""A body of at least so many bytes that is not wholly there gets a buffer of its own, so that
-the rest of it is read to where it stays."""
+"""A body of at least so many bytes that has not arrived in full gets a buffer of its own, so that
+the rest is read straight to where it stays."""
 
 _GROWTH = 1 << 26
-"""No more memory than this is taken on the word of a header alone; past it, a buffer doubles as
-its bytes arrive. A header made of garbage thus cannot ask for terabytes."""
+"""A header alone makes this side allocate no more than this; beyond it, a buffer doubles as its
+bytes arrive. So a header made of garbage cannot ask for terabytes."""
 
 
 def header(kind: int, epoch: int, length: int, count: int = 0, refs: Sequence[Ref] = ()) -> bytes:
-    """Make what comes before the body of a frame; a ProtocolError if that is too long."""
+    """Make what comes before the body of a frame. Raise ProtocolError if the body is too long."""
     if length > MAX_BODY:
         raise ProtocolError(f"a body of {length} bytes is too long for a frame")
     head = _HEADER.pack(MAGIC, kind, len(refs), count, epoch, length)
@@ -78,12 +78,12 @@ def _refuse(slot: int, offset: int, nbytes: int) -> memoryview:
 
 
 class Decoder:
-    """Turns bytes into frames, however the bytes are cut.
+    """Turns bytes into frames, wherever reads have cut the stream.
 
-    The caller fills `buffer` and says how much with `filled`; so large bodies are read straight
-    to where they stay. `lend` finds the memory of a block by its slot, its offset and its length;
-    all blocks of a frame may have `arena_bytes` together. `scratch` is how many bytes to read at
-    once: more than what is before a body and `_OWN_BUFFER` together.
+    The caller reads into `buffer`, and passes the number of bytes to `filled`, so large bodies are
+    read straight to where they stay. `lend` returns the memory of a block, given its slot, offset
+    and length. The blocks of a frame may have `arena_bytes` in all. `scratch` is how many bytes to
+    read at once; it has to hold a header with all its references, and `_OWN_BUFFER`.
     """
 
     __slots__ = (
@@ -103,7 +103,7 @@ class Decoder:
         self._most = _MOST_SCRATCH * scratch
         self._view = memoryview(self._scratch)
         self._end = 0  # bytes in scratch
-        self._begun: Frame | None = None  # one whose body is a buffer of its own
+        self._begun: Frame | None = None  # the frame whose body has a buffer of its own
         self._length = 0  # of that body
         self._got = 0
 
@@ -119,14 +119,14 @@ class Decoder:
         return memoryview(self._begun.body)[self._got :]
 
     def close(self) -> None:
-        """Let go of all memory; it is not used any more."""
+        """Release all memory. The decoder is not used any more."""
         self._lend = _refuse
         self._begun = None
         self._view = memoryview(b"")
         self._scratch = bytearray()
 
     def filled(self, count: int, out: MutableSequence[Frame]) -> None:
-        """Take in that `count` bytes of `buffer` are filled; append the frames now complete."""
+        """Decode `count` bytes that were read into `buffer`; append the frames now complete."""
         if self._begun is None:
             self._end += count
             full = self._end == len(self._scratch)

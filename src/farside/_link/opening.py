@@ -42,7 +42,7 @@ def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, Worker
             made += pipe()
         commands, send_commands, wakes, send_wakes, receive_frames, frames = made
         with suppress(AttributeError, OSError):  # not Linux; the user has too many large pipes
-            # Each time a pipe is full or empty, a side is woken.
+            # Fewer wake-ups: a side is woken each time that the pipe gets full or empty.
             fcntl.fcntl(frames.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         # Last: before Python 3.13 a mapping has a descriptor of its own, which stays open as long
         # as anything refers to the mapping.
@@ -54,7 +54,7 @@ def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, Worker
             mapping.second.fileno = own.fileno
             parent.keep(own)
     except BaseException:
-        for each in made:  # at once: who keeps the exception does not keep them
+        for each in made:  # at once: an exception that is kept must not keep them open
             each.close()
         raise
     return parent, WorkerEnds(commands, wakes, frames, memory)

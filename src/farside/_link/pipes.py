@@ -1,8 +1,8 @@
-"""The link over OS pipes and shared memory, the same for every backend.
+"""The parent's side of the link over OS pipes and shared memory, for workers on this machine.
 
 Three pipes carry commands down, wake-ups down, and frames up. A mapping of shared memory begins
 with the control block (see `control`) and holds the arena. The parent's ends of the pipes do not
-block, so the parent can wait with `poll` for frames, the worker's end and a deadline at once. The
+block, so the parent can `poll` for frames, the death of the worker and a deadline at once. The
 worker's end of commands blocks. Neither side polls in a loop, except for a moment in `spinning`.
 """
 
@@ -50,7 +50,7 @@ _NO_CONTROL[WANTED] = NOTHING
 class PipeLink(Link):
     """The parent's side of the pipes and of the memory."""
 
-    in_process = False  # whether the worker is in this process, so that its writes may end that
+    in_process = False  # whether the worker's writes happen in this process, which they may end
 
     def __init__(
         self, commands: Descriptor, wakes: Descriptor, frames: Descriptor, mapping: Mapping
@@ -64,11 +64,11 @@ class PipeLink(Link):
         self._control[WANTED] = NOTHING
         self._given_back = mapping.given_back
         self._attention = mapping.control[ATTENTION : ATTENTION + 1].cast("B")
-        # The latest pass of which items were acknowledged, its word before any, and its latest one:
-        # one object, for a signal handler may begin and loop over a pass while another one is set.
+        # The latest pass with acknowledged items, its word for no items, and its latest word. They
+        # are one object: a signal handler may loop over another pass while this one is being set.
         self._latest, self._beginning = [0, 0, 0], RLock()
         self._woken = NOTHING  # the value of WANTED that the worker was last woken for
-        # Half of the arena is for what the worker has on its way.
+        # User code may hold half of the arena. The rest is for what the worker has on its way.
         self.leases = Leases(mapping, mapping.arena_bytes // 2)
         self._arena = None if mapping.second is None else Arena(mapping.second)
         self._reader = FrameReader(frames, Decoder(self.leases.lend, mapping.arena_bytes))
@@ -76,7 +76,7 @@ class PipeLink(Link):
         self._sentinel_fd = -1
         self._peer_ended = False
         self._kept: list[Descriptor] = []
-        self._last: Gauges | None = None  # when it was closed
+        self._last: Gauges | None = None  # the gauges when the link was closed
 
     def keep(self, descriptor: Descriptor) -> None:
         """Own one more descriptor, and close it with the link."""
@@ -87,7 +87,7 @@ class PipeLink(Link):
         return self._arena if self._control[SECOND_PART] else None
 
     def watch(self, sentinel: int) -> None:
-        # A duplicate: whoever finds that the worker has ended closes the other, at any moment.
+        # A duplicate: the thread that finds that the worker has ended closes the original.
         self._sentinel = opened(lambda: os.dup(sentinel))
         self._sentinel_fd = self._sentinel.fileno()
 
@@ -103,15 +103,15 @@ class PipeLink(Link):
         return not writer.pending
 
     def flush(self) -> None:
-        with suppress(LinkClosedError):  # reading tells
+        with suppress(LinkClosedError):  # `read` raises it
             defer_sigint(lambda: sigpipe.guarded(self._writer.write_what_fits))
 
     def acknowledge(self, epoch: int, total: int) -> None:
         if epoch > self._latest[0]:
             with_lock(self._beginning, partial(self._begin_pass, epoch))
         latest = self._latest
-        # Else it is of a loop that another thread has replaced. With a GIL, none does so until the
-        # word is written: here is no call, nor, for Python 3.10, a jump that is taken.
+        # Else another thread has replaced this loop. With a GIL, none can do so before the word is
+        # written: up to there, no call is made, nor, for Python 3.10, is any jump taken.
         if epoch == latest[0]:
             control = self._control
             latest[2] = word = latest[1] + total
@@ -125,13 +125,13 @@ class PipeLink(Link):
 
     def _begin_pass(self, epoch: int) -> None:
         new = [epoch, word := acknowledged_word(epoch, 0), word]
-        if epoch > self._latest[0]:  # a signal handler may have begun a later one in that call
+        if epoch > self._latest[0]:  # else a signal handler has just begun a later pass
             self._latest, self._woken = new, NOTHING
 
     def _say_latest(self) -> None:
-        """Write the word of the latest pass again: that of one before was written over it."""
+        """Write the word of the latest pass again: that of an earlier pass has replaced it."""
         said = -1
-        while said != self._latest[2]:  # it may be acknowledging just now
+        while said != self._latest[2]:  # items of that pass may be acknowledged just now
             self._control[ACKNOWLEDGED] = said = self._latest[2]
         self._wake()
 
@@ -140,11 +140,11 @@ class PipeLink(Link):
         self._wake()
 
     def _wake(self) -> None:
-        """Wake the worker, should it wait for items to be taken."""
+        """Wake the worker, in case it waits for items to be taken."""
         try:
             self._wakes.use(lambda fd: sigpipe.guarded(os.write, fd, b"\0"))
         except (BlockingIOError, LinkClosedError):
-            pass  # there is more than enough to wake it, or nobody: receiving tells
+            pass  # the pipe is full of wake-ups, or the worker is gone, which `read` reports
         except OSError as error:
             check_gone(error)
 
@@ -165,8 +165,8 @@ class PipeLink(Link):
         if len(into) > before:
             return True
         if self._peer_ended and not more:
-            # Its process has ended, and what it wrote has been read. Something that it left
-            # behind may hold the stream open: there is no end to wait for.
+            # The worker's process has ended, and all that it wrote has been read. A child that it
+            # left behind may hold the stream open, so the end of that may never come.
             raise LinkClosedError("the worker has ended")
         return False
 
@@ -182,8 +182,8 @@ class PipeLink(Link):
 
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001
         self._attention[PARENT_WAITS] = on
-        # The worker may wait for this, and not for items to be taken, as in `acknowledge`. Of which
-        # items the latest word speaks says nothing: it may be of a pass before, and the larger one.
+        # The worker may wait for this, and not for items to be taken. No comparison with the latest
+        # word, as in `acknowledge`: that may be of an earlier pass, and yet be the larger one.
         if on and self._control[WANTED] not in (NOTHING, self._woken):
             self._wake()
 
@@ -191,7 +191,7 @@ class PipeLink(Link):
         return begun_input(self._control[BEGUN : BEGUN + 3], epoch)
 
     def gauges(self) -> Gauges:
-        control, last = self._control, self._last  # in this order, for `close` may come in between
+        control, last = self._control, self._last  # in this order: `close` may run in between
         if last is not None:
             return last
         return Gauges(
@@ -223,7 +223,7 @@ class PipeLink(Link):
             self._sentinel.close()
 
     def close(self) -> None:
-        self._writer.close()  # first: it may be writing, in another thread
+        self._writer.close()  # first: another thread may be writing
         self._commands.close()
         self._wakes.close()
         for each in self._kept:
@@ -232,19 +232,19 @@ class PipeLink(Link):
         self._last = self.gauges()
         self.disown()
         self._arena = None
-        self._given_back = int  # it may still be called, and returns 0
+        self._given_back = int  # `gauges` may still call it, and gets 0
 
     def disown(self) -> None:
-        """Write nothing any more that the worker reads: this is a forked child, or it was closed.
+        """Stop writing to memory that the worker reads: this is a forked child, or was closed.
 
-        An iterator there still has the items that had arrived, and acknowledges them.
+        An iterator may still have items that had arrived, and acknowledge them.
         """
         self._control = self._attention = _NO_CONTROL
-        self._beginning = RLock()  # a thread that has it may not be in this process
+        self._beginning = RLock()  # the thread that holds it may not be in this process
 
 
 def _as_it_is_now(part: Part) -> Part:
-    """Return a part that its owner cannot change while it waits for room."""
+    """Copy a part, unless its owner cannot change it while it waits for room."""
     if isinstance(part, memoryview) and type(part.obj) is not bytes:
         return bytes(part)
     return part

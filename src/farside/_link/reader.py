@@ -1,4 +1,4 @@
-"""Reads what is there, without ever waiting, and gives the frames that are complete."""
+"""Reads the frames that have arrived from a worker, for the parent, without ever waiting."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from .frames import Decoder, Frame
 from .writer import check_gone
 
 _STREAMING_BYTES = 1024
-"""A frame of at least so many bytes, without blocks, is taken for one of many: the worker makes
-small items faster than the parent can be woken for each."""
+"""A frame of at least so many bytes, without blocks, is taken as a sign that many follow: the
+worker makes small items faster than the parent can be woken for each."""
 
 _QUICK_SECONDS = 100e-6  # an item that comes so soon after the one before is a quick one
 
 _QUICK_ITEMS = 16
-"""After so many quick items in a row, the next are taken for many too. To send each by itself, and
-to wake the parent, costs both sides some 10 to 30 µs, of which most is the parent's."""
+"""So many quick items in a row are such a sign too. Sending each by itself, and waking the parent
+for it, costs 10 to 30 µs on both sides together, most of it in the parent."""
 
-_READS = 16  # of the pipe in a row, at most: some millisecond; the worker can fill it on and on
+_READS = 16  # of the pipe in a row, at most: about 1 ms, as the worker may keep filling it
 
 
 class FrameReader:
-    """Reads frames from a pipe that does not block. One thread at a time may, and defers SIGINT."""
+    """Reads frames from a non-blocking pipe. One thread at a time reads, with SIGINT deferred."""
 
     def __init__(self, end: Descriptor, decoder: Decoder) -> None:
         self.end = end
         self.streaming = False  # whether the latest frame looked like one of many that come fast
-        self._quick = 0  # so many items in a row came fast
-        self._came = 0.0  # when the latest frame did
+        self._quick = 0  # how many items in a row came fast
+        self._came = 0.0  # when the latest frame came
         self._decoder = decoder
         self._busy = False
         self._in_step = True
         self._culprit = "an exception of a signal handler"
 
     def read(self, into: deque[Frame], reads: int = _READS) -> bool:
-        """Take in what is there, until a frame is complete; tell whether more may be there.
+        """Read until a frame is complete or nothing is left; return whether more may be there.
 
-        It raises what `Link.read` does, and a ProtocolError if an earlier call was cut in two.
+        It raises what `Link.read` does.
         """
         if not self._in_step:
             raise ProtocolError(f"{self._culprit} struck while frames were read")
@@ -62,7 +62,7 @@ class FrameReader:
         except OSError as error:  # a signal handler may have closed this side
             check_gone(error)
             raise LinkClosedError("this side was closed") from None
-        except MemoryError:  # there is no room for a large frame: the loop is told of it first
+        except MemoryError:  # no room for a large frame. The next call raises ProtocolError
             self._culprit = "want of memory in this process"
             raise
         finally:
@@ -78,7 +78,7 @@ class FrameReader:
         return True
 
     def _look_at(self, last: Frame, items: int) -> None:
-        """Find out whether items come fast: `items` have just come, the last of them in `last`."""
+        """Judge whether items come fast: `items` have just come, the last of them in `last`."""
         before, self._came = self._came, monotonic()
         fast = self._came - before <= items * _QUICK_SECONDS
         self._quick = self._quick + items if fast else 0
@@ -86,9 +86,9 @@ class FrameReader:
         self.streaming = large or self._quick >= _QUICK_ITEMS
 
     def close(self) -> bool:
-        """Close the end, once, and let memory go; False if this came in the middle of `read`."""
+        """Close the end, once, and release memory; in the middle of `read`, return False."""
         self.end.close()
-        if self._busy:  # a signal handler may close then
+        if self._busy:  # a signal handler may close in the middle of `read`
             return False
         self._decoder.close()
         return True

@@ -18,11 +18,11 @@ class WorkerLink(ABC):
     """The worker's side. One thread works, another listens for commands; any thread may send.
 
     Attributes:
-        begun: three numbers, 0 at first, in which the worker notes what `Link.begun` tells. They
-            are in memory that both sides share, or a list.
-        attention: its only element is not 0 while the parent waits for items, and after `alert`.
-        alerted: its only element is not 0 after `alert`; it may be `attention`.
-        arena: memory that the parent shares, or what is in its place, or None.
+        begun: three numbers, 0 at first, in which the worker notes what `Link.begun` returns. They
+            lie in memory that both sides share, or are a list.
+        attention: one number, which is not 0 while the parent waits for items, and after `alert`.
+        alerted: one number, which is not 0 after `alert`. It may be `attention` itself.
+        arena: memory shared with the parent, or a `Store` that replaces it, or None.
     """
 
     attention: Sequence[int]
@@ -44,15 +44,15 @@ class WorkerLink(ABC):
         """Send a frame up.
 
         Args:
-            kind: what it is.
-            epoch: the pass that it speaks of.
+            kind: the kind of the frame.
+            epoch: the pass that it is about.
             parts: its body.
             count: how many items it carries.
             refs: blocks of the arena that belong to it.
-            wait: for room; else what finds none waits in memory, as in `post`.
+            wait: whether to wait for room. If not, what does not fit is kept, as in `post`.
 
         Returns:
-            Whether nothing waits. If something does, `flush` has to be called later.
+            Whether all was sent. If something is kept, `flush` has to be called later.
 
         Raises:
             LinkClosedError: the parent does not receive any more.
@@ -67,29 +67,29 @@ class WorkerLink(ABC):
         count: int = 0,
         refs: Sequence[Ref] = (),
     ) -> bool:
-        """Send a frame up together with the next one, which the caller sends at once; as `send`.
+        """Send a frame up as `send` does, together with the next one, which follows right away.
 
-        So the parent is woken for both, and not for each. Or send it now, as this does.
+        The parent is then woken once for both. A link may also send the frame now, as this does.
         """
         return self.send(kind, epoch, parts, count=count, refs=refs)
 
     @abstractmethod
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
-        """Send a frame up without waiting: what finds no room goes ahead of the next frame.
+        """Send a frame up without waiting; what does not fit is kept, and sent before the next one.
 
-        When too much waits already, it waits for room, for `patience` seconds at most.
+        Only if too much is kept already, this waits for room, `patience` seconds at most.
 
         Returns:
             What `send` does.
 
         Raises:
-            BlockingIOError: too much waits still; the frame is dropped.
+            BlockingIOError: too much is still kept; the frame is dropped.
             LinkClosedError: the parent does not receive any more.
         """
 
     @abstractmethod
     def flush(self) -> None:
-        """Send what waits in memory; wait for the parent to make room.
+        """Send all that is kept, and wait for the parent to make room.
 
         Raises:
             LinkClosedError: the parent does not receive any more.
@@ -97,7 +97,7 @@ class WorkerLink(ABC):
 
     @abstractmethod
     def retire(self) -> None:
-        """Send nothing any more: whoever owns the stream is about to close it."""
+        """Send nothing from now on: the owner of the stream is about to close it."""
 
     @abstractmethod
     def receive(self, into: deque[Frame]) -> None:
@@ -110,41 +110,41 @@ class WorkerLink(ABC):
 
     @abstractmethod
     def alert(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
-        """Let `attention` ask for a look by itself, or not so any more."""
+        """Keep `attention` and `alerted` from being 0 whatever the parent does, or end that."""
 
     @abstractmethod
     def parent_waits(self) -> bool:
-        """Tell whether the parent waits, and no frame was sent to it since it began to."""
+        """Return whether the parent has begun to wait, and no frame was sent since."""
 
     @abstractmethod
     def acknowledged(self, epoch: int) -> int:
         """Return how many items of a pass were taken so far."""
 
     def revoked(self, epoch: int) -> bool:  # noqa: ARG002
-        """Tell whether the parent has sent a command that ends a pass, where it need not be asked.
+        """Return whether the parent has sent a command that ends a pass, if this side can see that.
 
-        The command itself may take its time to be heard.
+        The command itself may be received only later.
         """
         return False
 
     def spin_for_credit(self, epoch: int, total: int) -> bool:  # noqa: ARG002
-        """Look for a moment whether so many items of a pass were taken; tell whether they were.
+        """Look for a moment until `total` items of a pass were taken; return whether they were.
 
-        Only a link that need not ask the parent for that does so.
+        Only a link that can see this without asking the parent does so; others return False.
         """
         return False
 
     @abstractmethod
     def wait_for_credit(self, epoch: int, total: int) -> bool:
-        """Wait until so many items of a pass were taken.
+        """Wait until the parent has taken `total` items of a pass.
 
         Returns:
-            False when the wait is over because a command was sent, or the parent is gone.
+            False if the wait has ended because a command was sent, or the parent is gone.
         """
 
     @abstractmethod
     def wait_for_parent(self, epoch: int, made: int) -> bool:
-        """Wait until the parent waits, and has taken so many items: all that a pass has made.
+        """Wait until the parent waits and has taken `made` items: all that the pass has sent.
 
         Returns:
             What `wait_for_credit` does.

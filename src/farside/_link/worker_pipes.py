@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     from .._memory.parts import Part, Ref
     from .frames import Frame
 
-_SOON_MS = 1  # milliseconds after which a side looks at the words again before it waits for good
+_SOON_MS = 1  # milliseconds after which the worker looks at the words again, as `control` tells
 
 
 class PipeWorkerLink(WorkerLink):
     """The worker's side of the pipes and of the memory.
 
-    It knows their ends by number and closes none: a subprocess closes them by ending, and for a
-    subinterpreter the backend does.
+    It knows the descriptors by number and closes none: those of a subprocess are closed as it ends,
+    and those of a subinterpreter by the backend.
     """
 
     def __init__(self, commands: int, wakes: int, frames: int, memory: int) -> None:
@@ -87,7 +87,7 @@ class PipeWorkerLink(WorkerLink):
         refs: Sequence[Ref] = (),
         wait: bool = True,
     ) -> bool:
-        # Before the frame: a parent that has read it and waits again sets this again.
+        # Before the frame is sent: a parent that has read it and waits again sets this again.
         self._attention[PARENT_WAITS] = 0
         return self._writer.send([header(kind, epoch, size(parts), count, refs), *parts], wait=wait)
 
@@ -100,7 +100,7 @@ class PipeWorkerLink(WorkerLink):
         count: int = 0,
         refs: Sequence[Ref] = (),
     ) -> bool:
-        """Add a frame to what the next `send` writes; `send` itself is not called for it."""
+        """Queue a frame, which the next `send` writes together with its own."""
         self._writer.add([header(kind, epoch, size(parts), count, refs), *parts])
         return True
 
@@ -119,7 +119,7 @@ class PipeWorkerLink(WorkerLink):
         while len(into) == before:
             try:
                 count = os.readv(self._commands, [self._decoder.buffer()])
-            except OSError as error:  # user code may close all descriptors that it finds
+            except OSError as error:  # user code may have closed all descriptors that it found
                 check_gone(error)
                 count = 0
             if not count:
@@ -133,7 +133,7 @@ class PipeWorkerLink(WorkerLink):
         if self._leases is None:
             from .._memory.leases import Leases  # few workers are sent large contents
 
-            # Half of the arena is for what the parent has on its way.
+            # User code may hold half of the arena. The rest is for what the parent has on its way.
             self._leases = Leases(second, second.arena_bytes // 2)
         self._leases.drop_ended_children()  # a forked child may have ended meanwhile
         return self._leases.lend(slot, offset, nbytes)
@@ -162,7 +162,7 @@ class PipeWorkerLink(WorkerLink):
 
     def wait_for_parent(self, epoch: int, made: int) -> bool:
         def is_over() -> bool:
-            # It may have begun to wait before the last of them had come.
+            # The parent may have begun to wait before it received the last items.
             return self.parent_waits() and self.acknowledged(epoch) >= made
 
         return self._wait(epoch, NEVER, is_over)
@@ -178,7 +178,7 @@ class PipeWorkerLink(WorkerLink):
                 if is_over():
                     return True
                 if not self._poll.poll(patience):
-                    patience = -1  # not before: an earlier wake-up may have been left over
+                    patience = -1  # only after a time-out: a wake-up may be left over from earlier
                 elif not self._drain():
                     return False  # the parent is gone; the listener hears it too
         finally:
@@ -191,16 +191,16 @@ class PipeWorkerLink(WorkerLink):
             return bool(os.read(self._wakes, 1 << 16))
         except BlockingIOError:
             return True
-        except OSError as error:  # the listener, which reads elsewhere, would not hear it
+        except OSError as error:  # the listener reads another descriptor, and would not notice
             check_gone(error)
             raise LinkClosedError("the descriptor that wakes the worker was closed") from error
 
 
 def _stop_child(alerted: list[int], attention: Callable[[], memoryview | None]) -> None:
-    """See that a forked child that comes back to the loop over the items makes none.
+    """Keep a forked child that returns to the loop over the items from making any.
 
-    It would make hundreds before it finds what it is, and write in shared memory what it has begun.
-    The loop looks up if it watches `alerted`, and fails if it watches shared memory.
+    It would make hundreds before it notices that it is a child, and write to shared memory which
+    inputs it has begun. The loop watches `alerted`, and then looks up, or shared memory, and fails.
     """
     alerted[0] = 1
     view = attention()

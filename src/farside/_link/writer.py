@@ -1,7 +1,7 @@
 """Writes frames to a pipe, whole and in order, whichever threads send them.
 
-The parent never waits for room: the worker may itself be waiting, for the parent to read; and a
-worker that is stopped makes no room at all, while a time limit and Ctrl-C must hold all the same.
+The parent never waits for room. The worker may itself be waiting for the parent to read, and a
+stopped worker makes no room at all, while time limits and Ctrl-C have to work all the same.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from .._memory.parts import Part
 
 IOV_MAX = 1000  # parts in one system call; POSIX promises 16, Linux and macOS have 1024
-BACKLOG_BYTES = 1 << 20  # how much of what was posted may wait for room, before posting waits
+BACKLOG_BYTES = 1 << 20  # how much that was posted may be queued before `post` waits for room
 
 
 class FrameWriter:
     """One end of a pipe, to which any thread writes whole frames.
 
-    All frames go through one queue. So none is cut in two, not even when an exception of another
-    thread or of a signal handler strikes in the middle of one: the rest of it goes ahead of the
-    next.
+    All frames go through one queue, so none is cut in two. If an exception of a signal handler, or
+    one that another thread has set, strikes in the middle of a frame, the rest of the frame is
+    still written before the next one.
 
-    A finalizer or a signal handler may send something in the middle of a frame that its own thread
-    writes. So the lock is reentrant, and the inner frame waits in the queue for the outer call.
-    `fileno` returns where to write: a descriptor that does not block. `waits` runs while a frame
-    waits for room.
+    A finalizer or a signal handler may send something while its own thread is writing a frame. So
+    the lock is reentrant, and the inner frame waits in the queue for the outer call. `fileno`
+    returns the descriptor to write to, which does not block. `waits` runs while a frame waits for
+    room.
     """
 
     def __init__(self, fileno: Callable[[], int], waits: Stopwatch | None = None) -> None:
@@ -47,39 +47,39 @@ class FrameWriter:
         self._lock = RLock()
         self._writing = False
         self._over = False
-        self._torn = False  # whether nobody knows what was written, or queued, of a frame
-        # Of each frame, or piece of one: what was left to write, its share, and how much was
-        # written since.
+        self._torn = False  # whether it is unknown how much of a frame was written, or queued
+        # For each frame, or piece of one: the parts left to write, its share of the backlog, and
+        # how many bytes of the parts were written.
         self._queue: deque[list[Any]] = deque()
-        self._backlog = 0  # of the shares of all that was posted
+        self._backlog = 0  # the sum of the shares
 
     @property
     def pending(self) -> bool:
         return bool(self._queue)
 
     def add(self, parts: list[Part], share: int = 0) -> None:
-        """Put a frame into the queue; one that was posted has a share of the backlog."""
+        """Queue a frame; `share` is what one that was posted adds to the backlog."""
         if self._over:
             raise LinkClosedError("this end of the link is closed")
         if len(parts) <= IOV_MAX:
             self._queue.append([parts, share, []])
             return
-        # In pieces: what is left of one is copied after each write.
+        # In pieces: the list of the parts that are left of one is copied after each write.
         pieces = [[parts[at : at + IOV_MAX], 0, []] for at in range(0, len(parts), IOV_MAX)]
         pieces[-1][1] = share
         try:
-            self._queue.extend(pieces)  # at once: no other frame comes in between
+            self._queue.extend(pieces)  # in one call: no other frame comes in between
         except MemoryError:
             self._torn = True
             raise
 
     def send(self, parts: list[Part], *, wait: bool = True) -> bool:
-        """Write a frame, and what waits before it; see `WorkerLink.send`."""
+        """Write a frame, after those that are queued; see `WorkerLink.send`."""
         self.add(parts)
         return with_lock(self._lock, self._write) if wait else self.write_what_fits(0)
 
     def flush(self) -> None:
-        """Write what waits, and wait for room."""
+        """Write all that is queued, and wait for room."""
         with_lock(self._lock, self._write)
 
     def post(self, parts: list[Part], patience: float) -> bool:
@@ -87,13 +87,13 @@ class FrameWriter:
         if self._backlog > BACKLOG_BYTES and not self._make_room(patience):
             raise BlockingIOError
         share = size(parts)
-        # Two threads may do so at once; that the sum is about right will do.
+        # Two threads may do so at once, but it is enough if the sum is about right.
         self._backlog += share
         self.add(parts, share)
         return self.write_what_fits(0)
 
     def close(self) -> None:
-        """Write nothing any more, since the descriptor will mean something else soon."""
+        """Write nothing from now on: the number of the descriptor will soon be used again."""
         with_lock(self._lock, partial(setattr, self, "_over", True))
 
     def _make_room(self, patience: float) -> bool:
@@ -107,12 +107,15 @@ class FrameWriter:
         return True
 
     def write_what_fits(self, patience: float = -1) -> bool:
-        """Write what fits, and tell whether it was all; wait so long for another that writes."""
+        """Write what fits, and return whether that was all.
+
+        If another thread writes, wait for it `patience` seconds; -1: until it is done.
+        """
         return bool(try_lock(self._lock, partial(self._write, False), patience))
 
     def _write(self, wait: bool = True) -> bool:  # noqa: FBT001, FBT002  for each frame
         if self._writing:
-            return True  # it is being written, further up in this thread
+            return True  # a call further up in this thread writes it
         if self._torn:
             raise ProtocolError("want of memory struck while a frame was written")
         try:
@@ -128,21 +131,21 @@ class FrameWriter:
         return not self._queue
 
     def _write_each(self, wait: bool) -> None:  # noqa: FBT001
-        # Not a loop in the `try`: Python 3.13 may leave that out where a signal handler raises
-        # as a loop begins again, and nothing would ever be written again.
+        # No loop inside that `try`: if a signal handler raises as a loop starts over, Python 3.13
+        # may skip the `finally`, and then nothing would ever be written again.
         queue = self._queue
         while queue and not self._over and self._write_some(queue[0], wait):
             pass
 
     def _write_some(self, entry: list[Any], wait: bool) -> bool:  # noqa: FBT001
-        """Write a part of the first frame, or of two; tell whether to go on."""
+        """Write some of the first frame, or of the first two; return whether to continue."""
         parts, share, counts = entry
         try:
-            if not counts:  # else it was written, and then an exception struck
-                # With the second frame, if there is one, whoever reads is woken once for both.
+            if not counts:  # else an earlier call has written it, and then an exception struck
+                # The second frame, if there is one, goes along: the reader is woken once for both.
                 both = parts + self._queue[1][0] if len(self._queue) > 1 else parts
                 first = both if len(both) <= IOV_MAX else parts
-                # One call of C code writes and tells how much: no exception comes in between.
+                # One call of C code writes and stores the count: no exception comes in between.
                 counts.extend(map(os.writev, (self._fileno(),), (first,)))
         except BlockingIOError:
             if wait:
@@ -152,14 +155,14 @@ class FrameWriter:
                 finally:
                     self._waits.end()
             return wait
-        except MemoryError:  # perhaps for the number alone: then the frame was written
+        except MemoryError:  # perhaps only for the count: then the bytes were written
             self._torn = not counts
             raise
         if len(self._queue) > 1 and (of_second := counts[0] - size(parts)) > 0:
-            self._queue[1][2][:] = [of_second]  # where an exception strikes next, it is set again
+            self._queue[1][2][:] = [of_second]  # set again, if an exception strikes next
         left = left_of(parts, counts[0])
         if left:
-            entry[:] = left, share, []  # at once, too
+            entry[:] = left, share, []  # in one step, too
         else:
             self._queue.popleft()
             self._backlog = self._backlog - share if self._queue else 0
@@ -167,14 +170,14 @@ class FrameWriter:
 
 
 def wait_for(fd: int, event: int, seconds: float | None = None) -> bool:
-    """Wait for an event of a descriptor, for so long at most; tell whether it came."""
+    """Wait for an event of a descriptor, for so many seconds at most; return whether it came."""
     poll = select.poll()
     poll.register(fd, event)
     return bool(poll.poll(None if seconds is None else seconds * 1000))
 
 
 def left_of(queue: list[Part], count: int) -> list[Part]:
-    """Return what is left to write when `count` bytes were."""
+    """Return the parts that are left to write after `count` bytes."""
     done = 0
     for part in queue:
         length = part.nbytes if isinstance(part, memoryview) else len(part)
@@ -188,6 +191,6 @@ def left_of(queue: list[Part], count: int) -> list[Part]:
 
 
 def check_gone(error: OSError) -> None:
-    """Raise an error again, unless an end of the pipe is closed: the other, or ours (EBADF)."""
+    """Raise an error again, unless it means that the other end is closed, or ours (EBADF)."""
     if error.errno not in {errno.EPIPE, errno.EBADF}:
         raise error
