@@ -1,7 +1,7 @@
-"""Shared memory: where large contents lie, beside the link.
+"""Shared memory, which holds large contents that cross beside the link.
 
-`mapping` (what both sides see), `creating` (of it), `arena` (of the side that sends) with `blocks`
-(which of it is free), `leases` (what user code holds of it on the side that receives),
-`allocations` and `allocate` (what user code of the worker makes items in), `views` (of either, and
-what forked children have of them), `parts` (contents that are on their way), `recycled` (buffers).
+`creating` makes it, and `mapping` is how each side sees it. The side that sends uses `arena`, with
+`blocks` (what is free). On the side that receives, `leases` tracks the blocks that user code holds.
+User code of the worker can make items in it: `allocate` and `allocations`. `views` serves both, and
+takes care of forked children. `parts` are contents on their way. `recycled` reuses other buffers.
 """

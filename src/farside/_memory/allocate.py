@@ -1,4 +1,4 @@
-"""Memory that user code makes its items in: of the arena, where it runs in a worker."""
+"""Gives user code memory to make its items in; in a worker, it is part of the arena."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _arena: Arena | None = None
 
 
 def use(arena: Arena | None) -> None:
-    """Let all memory of this interpreter come from an arena; called as a worker begins."""
+    """Let `allocate` take memory from an arena in this interpreter; called as a worker starts."""
     global _arena  # noqa: PLW0603  an interpreter is one worker at most
     _arena = arena
 

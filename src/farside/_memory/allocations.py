@@ -1,11 +1,11 @@
 """Blocks of shared memory that user code of the worker has, to make items in.
 
-Such a block belongs to both sides: to the worker while any view of it lives there, and to the
-parent from when it is sent until the parent has given it back. It is sent without a copy. It has
-only one flag for the parent to set, so it is not sent again before it came back.
+Such a block belongs to the worker while any view of it lives there, and to the parent from when it
+is sent until the parent gives it back; so it may belong to both. It is sent without a copy. As the
+parent has only one flag to set for it, it is not sent again before it has come back.
 
-The views are those of leases, so their end, too, is C code that takes no lock. It only leaves a
-note, which the next call of `Arena` reads.
+The views are leases, as in `leases`, so only C code that takes no lock runs at their end. It
+records the slot, for the next call of `Arena`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from .views import Views
 
 
 class Allocations:
-    """Keeps account of the blocks that were granted. One thread at a time calls all but `open`."""
+    """Tracks the blocks that were granted. Only `open` may be called by several threads at once."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._base = _address(mapping.arena)
         self._views = Views(mapping.arena)
         self._ended: deque[int] = deque()  # slots
-        self._held: dict[int, tuple[int, int]] = {}  # slot: offset and length; the worker has views
+        self._held: dict[int, tuple[int, int]] = {}  # slot: offset and length, if views live here
         self._starts: list[tuple[int, int]] = []  # offset and slot of each that is held, sorted
         self._sent: set[int] = set()  # slots that the parent has
 
     def add(self, slot: int, offset: int, nbytes: int) -> None:
-        """Take note of a block, before it is opened."""
+        """Record a block, before it is opened."""
         self._held[slot] = offset, nbytes
         insort(self._starts, (offset, slot))
 
@@ -43,7 +43,7 @@ class Allocations:
         return view[offset : offset + nbytes]
 
     def claim(self, view: memoryview) -> Ref | None:
-        """Let the parent have the block of a view; None: there is none, or the parent has it."""
+        """Give the block of a view to the parent; None: there is none, or the parent has it."""
         offset = _address(view) - self._base
         at = bisect_right(self._starts, (offset, SLOTS)) - 1
         if at < 0:
@@ -55,12 +55,12 @@ class Allocations:
         return Ref(slot, offset, view.nbytes)
 
     def came_back(self, slot: int) -> bool:
-        """Take in that the parent has given a block back; tell whether it is free now."""
+        """Record that the parent has given a block back; return whether it is free now."""
         self._sent.discard(slot)
         return slot not in self._held
 
     def ended(self) -> Iterator[tuple[int, bool]]:
-        """Yield the blocks that user code has let go of, and whether the parent has them."""
+        """Yield each block that user code has released, and whether the parent has it."""
         self._views.drop_ended_children()
         while self._ended:
             slot = self._ended.popleft()

@@ -1,4 +1,4 @@
-"""Shared memory as the side that sends uses it: payloads lie there until nobody needs them."""
+"""The shared memory of the side that sends: payloads lie there until nobody needs them."""
 
 from __future__ import annotations
 
@@ -22,22 +22,20 @@ if TYPE_CHECKING:
 ARENA_USED = 40
 """A word of the control block, from the worker: bytes of the arena that are in use.
 
-What was given back counts until the worker looks for it: when it needs memory, and at the end of
-a pass."""
+Blocks that were given back count until the worker looks for them, which it does when it needs
+memory and when it sends a status."""
 
 ARENA_PEAK = 48  # a word too: the highest value of ``ARENA_USED`` so far
 _PATIENCE = 1.0
-"""Seconds to wait for another thread that looks for a block. It takes far less, unless it is this
-thread itself: a finalizer that calls `Arena.grant` may strike in the middle of that."""
+"""Seconds to wait for another thread that looks for a block. That takes far less time, unless it is
+this thread itself: a finalizer that calls `Arena.grant` may run in the middle of the search."""
 
 
 class Arena:
     """Puts payloads into blocks, and takes back the blocks that the other side has given back.
 
-    One thread at a time stores payloads; any may be granted a block. Neither waits for room.
-
-    In a forked child of the process that has made it, it gives nothing: the memory is that of the
-    process, which still uses it.
+    Only one thread at a time may store payloads; any thread may be granted a block. Neither waits
+    for room. In a forked child, an arena gives no blocks: the process that forked still uses them.
     """
 
     lends = False  # what is stored is copied at once
@@ -51,8 +49,8 @@ class Arena:
         self._peak = 0
         self._allocator = self._make_allocator()
         self._lock = Lock()  # held for microseconds, never while a payload is copied
-        # Each step takes it, and tells whether it could. A `for` makes a step and comes to its body
-        # without a look for signals in between: the exception of a handler cannot leave it locked.
+        # Each step tries to take the lock, and yields whether it has. Python looks for no signals
+        # between the step of a `for` and its body, so no exception of a handler leaves it locked.
         take = partial(self._lock.acquire, True, _PATIENCE)
         self._taking: Iterator[bool] = iter(take, None)
 
@@ -74,11 +72,11 @@ class Arena:
         return Ref(slot, offset, nbytes)
 
     def free(self, ref: Ref) -> None:
-        """Give a block back that was not sent."""
+        """Give back a block that was not sent."""
         self._mapping.flags[ref.slot] = 1  # as the other side would
 
     def grant(self, nbytes: int) -> memoryview | None:
-        """Give a block to user code; None when there is no room, or it is not worth it."""
+        """Give a block to user code; None: there is no room, or so small a block is of no use."""
         if nbytes < BLOCK_BYTES:
             return None  # it would be pickled with the item anyway
         try:
@@ -97,7 +95,7 @@ class Arena:
         self.allocations = self.allocations or kind(self._mapping)
 
     def claim(self, view: memoryview) -> Ref | None:
-        """Refer to contents in a granted block; None: they are not, or the parent still has it."""
+        """Refer to a view in a granted block; None: it is in none, or the parent still has that."""
         allocations = self.allocations
         if allocations is None or view.readonly or here.pid != self._owner:
             return None
@@ -112,7 +110,7 @@ class Arena:
         return None
 
     def _find(self, nbytes: int, allocations: Allocations | None = None) -> tuple[int, int] | None:
-        """Return slot and offset of a free block, which may be for user code."""
+        """Return slot and offset of a free block; with `allocations`, it is for user code."""
         if here.pid != self._owner:
             return None
         for taken in self._taking:
@@ -125,7 +123,7 @@ class Arena:
                         if allocations is None:
                             self._mapping.sizes[slot] = self._allocator.size_of(slot)
                         else:
-                            # It is not free when the parent gives it back.
+                            # 0: such a block is not free yet when the parent gives it back.
                             self._mapping.sizes[slot] = 0
                             allocations.add(*found, nbytes)
                     self._control[ARENA_USED] = used = self._allocator.used

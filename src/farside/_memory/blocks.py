@@ -1,14 +1,14 @@
 """Which bytes of the arena are in use. No I/O.
 
 Blocks are whole pages of 4096 bytes. So buffers are aligned for every kind of data, what is copied
-begins at a page, and a freed block fits many later ones. What that wastes is little: small
-payloads do not come here (they travel by pipe), and there are only so many slots.
+begins at a page, and a freed block fits many later ones. This wastes little: small payloads do not
+come here (they travel by pipe), and there are only so many slots.
 
-A freed block waits, whole, for the next one of its size: items are mostly alike, and the block
-freed last is still in the processor's cache. Where none of that size waits, the lowest gap that
-is large enough is taken. Where there is none, all blocks that wait are merged with their free
-neighbours into gaps. Only then does the used part of the arena grow. So it stays about as small
-as what was in use at once, and no succession of sizes breaks it up for good.
+A freed block waits, whole, for the next request of its size: items are mostly alike, and the block
+freed last is still in the processor's cache. If no block of that size waits, the lowest gap that is
+large enough is taken. If there is none, all blocks that wait are merged with their free neighbours
+into gaps. Only if that does not help, the used part of the arena grows. So that stays about as
+small as what was in use at one time, and no sequence of sizes fragments it for good.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 UNIT = 4096
-_STEP = 1 << 20  # memory is committed so: a system call for each block costs more than its copy
+_STEP = 1 << 20  # bytes committed at once: a system call for each block costs more than its copy
 
 
 class Allocator:
     """Gives out ranges of ``[0, capacity)``, each with a slot: a number below `slots`.
 
-    It asks `commit`, at each growth, to have memory for all before a position; that may say no.
+    At each growth it calls `commit` to have memory for all before a position; False: there is none.
     """
 
     __slots__ = (
@@ -42,7 +42,7 @@ class Allocator:
         self.used = 0  # bytes, in whole pages
         self._end = 0  # nothing at or after it is in use, idle, or a gap
         self._slots = slots
-        # Of the slots that were ever used: most workers need a few.
+        # By slot, for those that were ever used: most workers need a few.
         self._offsets: list[int] = []
         self._sizes: list[int] = []  # 0: not in use
         self._unused: list[int] = []
@@ -62,7 +62,7 @@ class Allocator:
         return slot, self._offsets[slot]
 
     def free(self, slot: int) -> None:
-        """Take a block back; a ProtocolError if it is not in use."""
+        """Take a block back. Raise ProtocolError if it is not in use."""
         size = self._sizes[slot] if slot < len(self._sizes) else 0
         if not size:
             raise ProtocolError(f"slot {slot} is not in use")
@@ -80,7 +80,7 @@ class Allocator:
 
     def _make(self, size: int) -> int:
         """Make a block out of free space; return its slot, or -1."""
-        # Idle blocks have their slots still.
+        # Idle blocks still have their slots.
         offset = self._take(size) if self._has_slot() else -1
         if offset < 0:
             self._merge()
@@ -96,7 +96,7 @@ class Allocator:
             self._offsets[slot] = offset
         else:
             slot = len(self._sizes)
-            self._offsets[slot:] = [offset]  # an exception may have struck after this line before
+            self._offsets[slot:] = [offset]  # no `append`: an earlier call may have ended after it
             self._sizes.append(0)
         return slot
 

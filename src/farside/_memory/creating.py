@@ -17,9 +17,10 @@ _FORBIDDEN = {errno.EPERM, errno.EACCES, errno.ENOSYS}
 
 
 def create(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]:
-    """Make and map shared memory with an arena of a size, or with a second part like the first.
+    """Make and map shared memory with an arena of a size; with `both`, with two such parts.
 
-    An OSError: no descriptors are left, or not so much; `BackendUnavailableError`: no place for it.
+    Raise OSError if no descriptors are left, or not so much memory, and `BackendUnavailableError`
+    if there is no place for it.
     """
     memory = opened(_open_anonymous)
     fd, part = memory.fileno(), HEADER_BYTES + arena_bytes
@@ -30,7 +31,7 @@ def create(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping
         if both:
             reserve(fd, part, HEADER_BYTES)
             os.pwrite(fd, part.to_bytes(8, sys.byteorder), 8 * SECOND_PART)
-        # Where one side cut a memfd, touching the rest would kill the other.
+        # If one side shortened a memfd, the other would die of touching the part that is gone.
         with suppress(AttributeError, OSError):  # not Linux; it is a temporary file
             seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
@@ -41,11 +42,11 @@ def create(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping
 
 
 def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]:
-    """Make shared memory and map it, with less of an arena where there is no room for so much.
+    """Make shared memory and map it, with a smaller arena if there is no room for so much.
 
     Address space may be limited, and so may the size of files. An arena takes an eighth of the
-    address space that is left, at most, for the program needs some too. If not even the header can
-    be had, that is an OSError, or `BackendUnavailableError` with what to do about it.
+    address space that is left, at most, as the program needs some too. If not even the header can
+    be had, raise OSError, or `BackendUnavailableError`, which tells what to do about it.
     """
     try:
         most = min(arena_bytes, _address_space() // (16 if both else 8))

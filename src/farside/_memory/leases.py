@@ -1,10 +1,9 @@
-"""Blocks of shared memory that user code holds: the side that sent them learns when each is free.
+"""Lends received blocks of shared memory to user code; their sender learns when each is free.
 
-What is handed out is a view of a *lease*. Slices, casts and arrays made of the view keep the lease
-alive, so its end is the end of the last of them. That may come in any thread, in the middle of
-anything, in a garbage collection or at exit. So all that happens then is C code that takes no
-lock: a Python ``__del__`` could be entered by a signal handler, and an interrupt that is raised
-there is lost (and the block with it).
+User code gets a view of a *lease*. Slices, casts and arrays made of the view keep the lease alive,
+so it ends with the last of them. It may end in any thread, in the middle of anything, in a garbage
+collection or at exit. So only C code that takes no lock runs then. A signal handler could run in a
+``__del__`` written in Python, and what it raised there would be lost, and the block with it.
 """
 
 from __future__ import annotations
@@ -25,13 +24,14 @@ if TYPE_CHECKING:
     from .views import End, Views
 
 _markers: WeakSet[partial[None]] = WeakSet()
-"""For each mapping, what sets its flags. Views keep it alive, and may outlive their `Leases`."""
+"""For each mapping, the function that sets its flags. Views, which keep it alive, may outlive their
+`Leases`."""
 
 
 class Leases:
     """Lends blocks of a mapping to the user. A block's flag becomes 1 when nobody uses it any more.
 
-    So many bytes as the limit says may be lent at once; what is beyond is copied.
+    At most `limit` bytes are lent at once; further blocks are copied.
     """
 
     __slots__ = (
@@ -43,25 +43,25 @@ class Leases:
         self._arena, self._arena_bytes = mapping.arena, mapping.arena_bytes
         self._limit = limit
         self._views: Views | None = None
-        # A partial, since `_detach` makes it call something else.
+        # A partial, since `_detach` replaces the function that it calls.
         self._mark = partial(mapping.flags.__setitem__)
         _markers.add(self._mark)
         self._ends: dict[int, End] = {}
         self._ended: deque[int] = deque()  # slots
-        self._sizes: dict[int, int] = {}  # of slots that were lent; 0: not lent now
+        self._sizes: dict[int, int] = {}  # by slot, of those that were lent; 0: not lent now
         self._held = 0
         self.copies = 0  # blocks that were copied, since too much was lent
 
     @property
     def held(self) -> int:
-        """Bytes that are lent now. To be asked where `lend` is called."""
+        """Bytes that are lent now. To be read in the thread that calls `lend`."""
         self._settle()
         return self._held
 
     def lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
         """Return a writable view of a block, or of a copy of it.
 
-        What a signal handler raises in here may lose the block: see `signals.defer_sigint`.
+        An exception of a signal handler in here may lose the block: see `signals.defer_sigint`.
         """
         if slot >= SLOTS or offset + nbytes > self._arena_bytes:
             raise ProtocolError(f"no block: slot {slot}, {nbytes} bytes at {offset}")
@@ -73,22 +73,22 @@ class Leases:
             self._begin()
         if self._views is None or self._held + nbytes > self._limit:
             return self._copy(slot, offset, nbytes)
-        # Booked first: whatever is raised from here on, the account matches what ends.
+        # Counted first: whatever is raised from here on, each lease that ends was counted.
         self._sizes[slot] = nbytes
         self._held += nbytes
         view = self._views.open(slot, self._ends.get(slot) or self._end_of(slot))
         return view[offset : offset + nbytes]
 
     def close(self) -> None:
-        """Let go of the mapping: what is lent keeps it, and nothing is lent any more."""
+        """Release the mapping, and lend nothing more. Blocks that are lent keep the mapping."""
         self._arena = memoryview(b"")
         # The worker may still run, and must not use the blocks again: a forked child may have them.
         _detach(self._mark)
-        self._views = None  # nor does it keep any for such a child
+        self._views = None  # so nothing has to be kept for such a child
         self._ends = {}
 
     def drop_ended_children(self) -> None:
-        """Take back what was kept for forked children that are gone."""
+        """Release what was kept for forked children that have ended."""
         if self._views is not None:
             self._views.drop_ended_children()
 
@@ -98,7 +98,7 @@ class Leases:
 
             self._views = Views(self._arena)
         except (ImportError, OSError):
-            pass  # all is copied, or what comes while no descriptors are left for the import
+            pass  # then blocks are copied: all, or as long as no descriptors are left to import it
 
     def _settle(self) -> None:
         ended, sizes = self._ended, self._sizes
@@ -115,17 +115,18 @@ class Leases:
             self._mark(slot, 1)
 
     def _end_of(self, slot: int) -> End:
-        """Return what is called when a lease of the slot ends.
+        """Return the function to call when a lease of the slot ends.
 
-        Each call of this iterator's ``__next__`` draws one item of each `map`, which makes two
-        calls: book the slot, then set its flag.
+        It is the ``__next__`` of an iterator. Each call draws one item of each `map`, and so makes
+        two calls: the first records the slot, the second sets its flag.
         """
         booked = map(self._ended.append, repeat(slot))
         marked = map(self._mark, repeat(slot), repeat(1))
         end: End = zip(booked, marked).__next__  # noqa: B905  both have no end
         if FREE_THREADED:
-            # A fork may end a lease in the child before `_detach_in_child`: one that a thread has
-            # let go of, for the thread that has made it. So the child has to make no call at all.
+            # A thread may have dropped a lease of another thread, which has yet to free it. A fork
+            # may then end the lease in the child before `_detach_in_child` runs. So in the child,
+            # this must make no call at all.
             here = takewhile(os.getpid().__eq__, iter(os.getpid, None))
             end = partial(next, zip(here, booked, marked), None)  # noqa: B905  as above
         self._ends[slot] = end

@@ -1,15 +1,15 @@
 """Memory that parent and worker share: an anonymous file, which each side maps by itself.
 
-It has no name, so nothing is left behind however both sides end. It is as large as it may ever
-become, and sparse: only what was committed takes memory (or disk, where it is a temporary file).
+It has no name, so nothing is left behind however both sides end. It has its full size from the
+start, but is sparse: only what was committed takes memory (or disk, where it is a temporary file).
 
 The mapping begins with a header of fixed size, then comes the arena::
 
     control block (512 words of 64 bits) | flags (a byte for each slot) |
     sizes (a word for each slot) | reserved | arena …
 
-What the words and the flags mean is up to those who use them, but for one: where a second part of
-the same form begins. One side writes to the arena of the first part, the other to that of the
+The users of the words and flags define what they mean, except for one word: where a second part of
+the same form begins. The worker writes to the arena of the first part, the parent to that of the
 second.
 """
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 CONTROL_BYTES = 4096
 SLOTS = 4096
-HEADER_BYTES = 65_536  # the arena begins here: at a page, be that of 4, 16 or 64 KiB
+HEADER_BYTES = 65_536  # the arena begins here: at a page, whether pages have 4, 16 or 64 KiB
 SECOND_PART = 64
 """A word of the control block: where the second part begins; 0 if there is none, or not all of it
-could be mapped. Written before the worker is there, and by the worker while it starts."""
+could be mapped. Written before the worker starts, and by the worker while it starts."""
 
 _FLAGS_END = CONTROL_BYTES + SLOTS
 _SIZES_END = _FLAGS_END + 8 * SLOTS
@@ -44,12 +44,12 @@ _WORTH_IT = 1 << 20  # an arena that is smaller holds hardly anything
 
 
 def map_what_fits(fd: int) -> Mapping:
-    """Map shared memory, without the end of it if there is no address space for that."""
+    """Map shared memory; leave out the end of it if there is no address space for that."""
     return largest(lambda nbytes: Mapping(fd, nbytes), os.fstat(fd).st_size - HEADER_BYTES)
 
 
 def largest(make: Callable[[int], T], arena_bytes: int) -> T:
-    """Make something for so much of an arena, or for less where that cannot be had."""
+    """Call `make` with the size of an arena; with a smaller one if the system refuses that."""
     while True:
         try:
             return make(arena_bytes)
@@ -60,13 +60,13 @@ def largest(make: Callable[[int], T], arena_bytes: int) -> T:
 
 
 def reserve(fd: int, start: int, count: int) -> None:
-    """Have memory or blocks for a part of the file that nothing was written to yet.
+    """Reserve memory or disk blocks for a part of the file that nothing was written to yet.
 
-    Otherwise, to touch a page that cannot be had is no error to handle but SIGBUS.
+    Otherwise, touching a page that cannot be had would raise SIGBUS, which nobody could handle.
 
-    It is done step by step. Up to Linux 6.9 any signal breaks a step off, and then it begins anew:
-    with a timer that is faster than it, as profilers have, it would never end. And where there is
-    no room for all of it, none is taken from others: a temporary file may lie in memory too.
+    Up to Linux 6.9, any signal breaks an allocation off, which then begins anew. With a timer that
+    is faster than it, as profilers have, it would never end, so it is done in steps. If there is no
+    room for all of it, nothing is taken from others: a temporary file may lie in memory too.
     """
     room = os.fstatvfs(fd)
     if room.f_blocks and room.f_bavail * room.f_frsize < count:  # a memfd has no such limit
@@ -82,7 +82,7 @@ def reserve(fd: int, start: int, count: int) -> None:
 
 
 class Mapping:
-    """Shared memory as one side sees it, as long as a view lives; `commit` needs its file open."""
+    """Shared memory as one side sees it. Views keep it; `commit` needs the file to be open."""
 
     __slots__ = (
         "_committed", "_find", "_flags", "_flags_end", "_mapped", "_start", "arena", "arena_bytes",
@@ -134,7 +134,7 @@ class Mapping:
         return nbytes
 
     def commit(self, upto: int) -> bool:
-        """Make sure that bytes before `upto` can be touched; tell so. Only one side may do this."""
+        """Make the bytes before `upto` usable; return whether they are. Only one side may do so."""
         if upto <= self._committed:
             return True
         if upto > self.arena_bytes:
@@ -148,7 +148,7 @@ class Mapping:
         return True
 
     def release(self) -> bool:
-        """Give the arena's memory back, as the same side may; False if the system cannot."""
+        """Give the arena's memory back; False if the system cannot. For the side that commits."""
         try:
             self._mapped.madvise(mmap.MADV_REMOVE, self._start + HEADER_BYTES, self._committed)
         except (AttributeError, OSError):  # on macOS, or on a file system that has no holes

@@ -1,4 +1,4 @@
-"""Contents on their way: in parts, and in blocks of shared memory."""
+"""The forms of contents on their way: parts, and references to blocks of shared memory."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ if TYPE_CHECKING:
         """Takes the large contents that cross beside a frame: an `Arena`, or what replaces it."""
 
         allocations: Any  # the memory that user code was given; None before the first
-        lends: bool  # whether contents stay where the item has them, until it is sent
+        lends: bool  # whether contents stay in the item's own memory until they are sent
 
         def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
-            """Find a place for contents of so many bytes; None: there is none.
+            """Store contents of so many bytes; None: there is no room.
 
-            A memoryview has the format of bytes. It may lie in memory that user code was given.
+            Memoryviews in `parts` have the format of bytes, and may lie in memory that user code
+            was given.
             """
 
         def free(self, ref: Ref) -> None:
-            """Take back what is not sent."""
+            """Take back contents that are not sent after all."""
 
         def settle(self) -> None:
-            """Get ready for a status: items are not sent at this moment."""
+            """Update what the store tells the parent. Called before a status, between items."""
 
 
-BLOCK_BYTES = 1 << 13  # from here on to the arena: below, two copies through a pipe cost less
+BLOCK_BYTES = 1 << 13  # least size for the arena: below, two copies through a pipe cost less
 
 Part: TypeAlias = "bytes | memoryview"
 
@@ -43,6 +44,6 @@ class Ref(NamedTuple):
 
 def size(parts: Sequence[Part]) -> int:
     nbytes = 0
-    for part in parts:  # a generator would cost more than all of this, where there are one or two
+    for part in parts:  # with one or two of them, a generator would cost more than all of this
         nbytes += part.nbytes if type(part) is memoryview else len(part)
     return nbytes

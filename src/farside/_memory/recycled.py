@@ -1,7 +1,6 @@
 """Buffers that are used again once nobody has a view of them.
 
-Memory that is new has to be made by the system, page by page, which takes longer than to copy what
-goes there.
+The system has to provide new memory page by page, which takes longer than copying contents there.
 """
 
 from __future__ import annotations
@@ -12,33 +11,33 @@ from pickle import PickleBuffer
 from sys import maxsize
 from typing import Any
 
-_TRIED = 4  # so many that are in use are tried: those given first, most of which are free in turn
+_TRIED = 4  # how many in use to try, the oldest first: these are mostly the first to be free again
 
 
 class Recycled:
-    """Gives buffers, and gives them again.
+    """Hands out buffers, and uses them again.
 
-    What it gives is a view of a ctypes array that lies on the buffer. Whatever is made of the view
-    keeps that array, also NumPy's ``ndarray(…, buffer=view)``, which gives the view itself up. So a
-    buffer is free when its array is gone. (A weak reference to that would not tell: the garbage
-    collector cuts it before finalizers of the user's can still use the view, or even keep it.)
+    `take` returns a view of a ctypes array that lies on the buffer. Whatever is made of the view
+    keeps that array, even NumPy's ``ndarray(…, buffer=view)``, which drops the view itself. So a
+    buffer is free when its array is gone. (A weak reference to the array would not do: the garbage
+    collector clears it before it runs finalizers of the user, which may use the view, or keep it.)
 
-    What `copy_to_send` gives lies on the buffer itself: nobody makes an array of it. A view between
-    them would crash Python up to 3.12.6, where both are in a cycle of garbage, such as that of an
+    What `copy_to_send` returns lies on the buffer itself, as nobody makes an array of it. A view in
+    between would crash Python up to 3.12.6 if both are in a cycle of garbage, such as that of an
     exception that is kept with its traceback (gh-77894 of CPython).
 
-    So many buffers are kept as `most` says, with `most_bytes` in all unless it is one alone.
+    At most `most` buffers are kept, with `most_bytes` in all, unless one alone is larger.
     """
 
     def __init__(self, most: int = 4, most_bytes: int = maxsize) -> None:
         self._most, self._most_bytes = most, most_bytes
-        # With the size that each had at first, which is that of its memory.
+        # Each with its original size, which is that of its memory.
         self._buffers: list[tuple[int, bytearray]] = []
 
     def take(self, nbytes: int) -> memoryview:
-        """Return a writable buffer of so many bytes, whose contents are any."""
+        """Return a writable buffer of so many bytes, with arbitrary contents."""
         kept, size, buffer = self._get(nbytes)
-        buffer.extend(bytes(size - len(buffer)))  # `copy_to_send` may have cut it
+        buffer.extend(bytes(size - len(buffer)))  # `copy_to_send` may have shortened it
         try:
             made = _maker(size)(buffer)
         except (ImportError, OSError):  # Python was built without libffi; no descriptors are left
@@ -54,11 +53,11 @@ class Recycled:
         return made
 
     def copy_to_send(self, parts: Sequence[Any]) -> PickleBuffer:
-        """Return a writable copy of parts, one after the other, that is only pickled."""
+        """Return a writable copy of parts, one after the other, only to be pickled."""
         views = [memoryview(part).cast("B") for part in parts]
         nbytes = sum([view.nbytes for view in views])
         kept, size, buffer = self._get(nbytes)
-        for view in views:  # if it was cut: contents are any, and zeros would be new memory
+        for view in views:  # if it was shortened: any contents do, and zeros would be new memory
             buffer.extend(view[: max(0, nbytes - len(buffer))])
         del buffer[nbytes:]  # its memory stays, unless that is more than twice as large
         with memoryview(buffer) as made:
@@ -69,7 +68,7 @@ class Recycled:
         return copy
 
     def _get(self, nbytes: int) -> tuple[list[tuple[int, bytearray]], int, bytearray]:
-        """Return those that are kept, and one for so many bytes, which is not among them."""
+        """Return the list of kept buffers, and a buffer for so many bytes that is not in it."""
         kept = self._buffers
         found = _find(kept, nbytes)
         if found is None:
@@ -77,11 +76,11 @@ class Recycled:
             found = size, bytearray(size)
             room = self._most_bytes - size
             while kept and (len(kept) >= self._most or sum([each[0] for each in kept]) > room):
-                del kept[0]  # whoever has views of it keeps it
+                del kept[0]  # views of it keep it alive
         return kept, *found
 
     def forget(self) -> None:
-        """Keep no buffer: nothing more is to be taken, as a finalizer may find."""
+        """Keep no buffers, as no more will be taken. A finalizer may call this at any moment."""
         self._buffers = []  # another list: `take` may be in the middle of this one
 
 
@@ -93,7 +92,7 @@ def _fill(made: memoryview, views: Sequence[memoryview]) -> None:
 
 
 def _find(kept: list[tuple[int, bytearray]], nbytes: int) -> tuple[int, bytearray] | None:
-    """Take out a buffer that is free, and not much too large."""
+    """Remove and return a buffer that is free, large enough, and not much too large."""
     most, tries = 2 * _rounded(nbytes), _TRIED
     for index, (size, buffer) in enumerate(kept):
         if nbytes <= size <= most:
@@ -115,7 +114,7 @@ def _is_free(buffer: bytearray) -> bool:
 
 
 def _rounded(nbytes: int) -> int:
-    """Return a size that is larger by an eighth at most: ctypes keeps a type for each, for ever."""
+    """Round a size up, by an eighth at most: ctypes keeps a type for each size for ever."""
     step = 1 << max(0, nbytes.bit_length() - 4)
     return -(-nbytes // step) * step
 

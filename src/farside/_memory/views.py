@@ -1,12 +1,12 @@
 """Views of blocks. A block that a forked child has too is not used again before the child is gone.
 
-A forked child has every view of its parent, of the same memory, but it must not say when it is done
-with one. So the end of a lease that is alive at a fork waits until the child has ended, or has
-become another program. The parent learns that from a pipe whose end to write to is the child's,
-and its own children's, and close-on-exec: once nobody has it any more, the other end hangs up.
+A forked child has all views that its parent had, of the same memory, but it must not report when it
+is done with one. So a lease that is alive at a fork does not end before the child has ended, or has
+become another program. The parent learns that from a pipe. The child, and its own children, have
+the write end, which is close-on-exec. Once no process has it any more, the read end hangs up.
 
-So the end of a lease is that of its *hold*, which is kept for each child too, and ends when all of
-them are gone: again in C code.
+So what is called at the end of a lease belongs to its *hold*. The hold is kept for each such child
+too, and ends when the lease and all these children are gone: again in C code.
 """
 
 from __future__ import annotations
@@ -33,22 +33,23 @@ if TYPE_CHECKING:
 
 _live: WeakValueDictionary[int, Views] = WeakValueDictionary()  # by `id`
 _forking: list[Any] | None = None
-"""From a fork until `_settle`: the lives of all leases that are alive, or were since it began."""
+"""From a fork until `_settle`: the lives of all leases that were alive since the fork began."""
 
 _child: tuple[Descriptor, int] | None = None
-"""As long: the ends of the pipe, to read from and to write to."""
+"""Also from a fork until `_settle`: the read end and the write end of the pipe."""
 
 _over: deque[None] = deque(maxlen=1)
 """Has an element when a fork is over and `_settle` is due.
 
-In a hook after the fork, Python code would first run the handlers of all signals that have come
-meanwhile, and Python drops what a hook raises: a Ctrl-C, or the SystemExit of a SIGTERM."""
+`_settle` is not the hook itself: Python code there would first run the handlers of all signals that
+have come meanwhile. Python drops what a hook raises, be it a Ctrl-C or the SystemExit of a SIGTERM.
+"""
 
 _lock = threading.RLock()  # one thread forks at a time
 
 
 class _Hold:
-    """Calls a function at its end, which is that of a lease, or of the last child that has it."""
+    """Calls a function when it ends: with a lease, or with the last child that has the lease."""
 
     # As a slot, __del__ holds a C function for each lease.
     __slots__ = ("__del__",)
@@ -57,10 +58,10 @@ class _Hold:
 class _Life(tzinfo):
     """Ends with a lease, and has its hold.
 
-    The lease has it within a `time`, where the garbage collector does not find it. In a cycle of
-    garbage, it would clear references to it, and call ``__del__``, while the view is still there:
-    others of the user's objects there may use the view when their turn comes, and even keep it. Out
-    of its sight, a life ends only when nothing refers to the lease any more.
+    The lease has it within a `time`, where the garbage collector does not find it. If it did, then
+    in a cycle of garbage it would clear weak references to the life, and call ``__del__``, while
+    the view still exists. Other objects of the user in the cycle may use the view when their turn
+    comes, and even keep it. Hidden, a life ends only when nothing refers to the lease any more.
     """
 
     __slots__ = ("__weakref__", "hold")
@@ -70,8 +71,8 @@ class Views:
     """Makes views of one arena: leases of its blocks.
 
     A lease is a ctypes array. A class with ``__buffer__`` (PEP 688) would not do: NumPy's
-    ``ndarray(…, buffer=view)`` keeps the object behind a view and gives the view up, and then
-    such an object has ended. And Python 3.12 may crash where it is collected in a cycle.
+    ``ndarray(…, buffer=view)`` keeps the object behind a view but drops the view, which such an
+    object would take for its end. And Python 3.12 may crash when it is collected in a cycle.
     """
 
     def __init__(self, arena: memoryview) -> None:
@@ -80,13 +81,13 @@ class Views:
         self._arena = arena
         # ctypes keeps array types for ever: all leases use the one for the whole arena.
         self._make = _maker(ctypes.c_ubyte * arena.nbytes)
-        self._alive: dict[int, ref[_Life]] = {}  # for each slot, that of its latest lease
-        # For each forked child, what hangs up when it is gone, and the holds of its leases.
+        self._alive: dict[int, ref[_Life]] = {}  # for each slot, the life of its latest lease
+        # For each forked child: what hangs up when it is gone, and the holds of its leases.
         self.kept: list[tuple[Descriptor | None, list[Any]]] = []
         _live[id(self)] = self
 
     def open(self, slot: int, end: End) -> memoryview:
-        """Return a view of the arena that calls a function when it ends: the lease of a slot."""
+        """Lease a slot: return a view of the whole arena, and call `end` when the lease ends."""
         if _over:
             _settle()
         lease = self._make(self._arena)
@@ -102,7 +103,7 @@ class Views:
         return memoryview(lease).cast("B")
 
     def alive(self) -> list[_Life]:
-        """Return what lives as long as each of the leases that have not ended."""
+        """Return the lives of the leases that have not ended."""
         found = [each() for each in list(self._alive.values())]
         return [life for life in found if life is not None]
 
@@ -113,7 +114,7 @@ class Views:
             self.kept.append((child, holds))
 
     def drop_ended_children(self) -> None:
-        """Let go of what was kept for children that are gone."""
+        """Release what was kept for children that have ended."""
         if _over:
             _settle()
         if not self.kept:
@@ -139,9 +140,9 @@ class Views:
 
 @cache
 def _maker(kind: Any) -> Callable[[memoryview], Any]:
-    """Return what makes leases of all arenas of a size.
+    """Return the function that makes the leases of all arenas of a size.
 
-    A class refers to itself: one for each arena would stay where the garbage collector is off.
+    A class refers to itself, so one for each arena would never go if the garbage collector is off.
     """
 
     class Array(kind):  # type: ignore[misc]
@@ -159,7 +160,7 @@ def _before_fork() -> None:
 
 
 def _look_around() -> None:
-    """Take note of what a forked child will have. It can be done twice."""
+    """Record which leases a forked child will have. It may run twice for a fork."""
     global _forking, _child  # noqa: PLW0603  of this process
     _settle()
     _forking = []  # from now on, none ends unnoticed
@@ -174,7 +175,7 @@ def _look_around() -> None:
 
 
 def _settle() -> None:
-    """Keep for a forked child what it has too, unless another thread is just forking."""
+    """Keep the leases that a forked child has too, unless another thread is just forking."""
     defer_sigint(partial(try_lock, _lock, _settle_now))
 
 
@@ -183,7 +184,7 @@ def _settle_now() -> None:
     if not _over:
         return
     try:
-        _over.clear()  # a signal handler may look, too
+        _over.clear()  # first: a signal handler may come here, too
         for views in alive(_live):
             views.keep(_child and _child[0])
     except BaseException:  # of a signal handler
@@ -196,7 +197,7 @@ def _settle_now() -> None:
 
 
 def _in_child() -> None:
-    """Keep nothing in the child: it gives nothing back. It keeps its end of the pipe open."""
+    """Keep nothing in the child: it gives no block back. Its end of the pipe stays open."""
     global _forking, _child  # noqa: PLW0603  as above
     for views in alive(_live):
         views.forget()
