@@ -5,12 +5,12 @@
 * `map_in_workers` calls a function with each of many inputs, in several workers.
 * `WorkerExecutor` is a `concurrent.futures.Executor`.
 
-Names are imported on first use: what this module imports, every worker pays for.
+Names are imported on first use, since every worker pays for what this module imports.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING: bool = False  # annotated: editors that use Jedi take a bare False for what it is
+TYPE_CHECKING: bool = False  # annotated: with a bare False, editors that use Jedi skip the block
 if TYPE_CHECKING:
     from . import numpy as numpy
     from . import torch as torch
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-# All are written out: mypy does not see what is in here by other names.
+# Every name is written out: mypy does not see those that come from another list.
 __all__ = [
     "Availability", "BackendFallbackWarning", "BackendUnavailableError", "BrokenWorkersError",
     "CallFailedError", "ExhaustedIteratorWarning", "FarsideError", "FarsideWarning",
@@ -73,9 +73,9 @@ _HOMES = {
     "register_backend": "._backends.registry",
     "register_reducer": "._payload.register",
 }
-"""Where they are. The rest are in `errors`."""
+"""The module of each name. The other names are in `errors`."""
 
-_MODULES = ("numpy", "torch")  # not among the names for ``import *``: they would hide the real ones
+_MODULES = ("numpy", "torch")  # ``import *`` leaves them out: they would hide the real ones
 
 
 def _find(name: str) -> object:
@@ -100,7 +100,7 @@ def _find(name: str) -> object:
     return value
 
 
-if not TYPE_CHECKING:  # else any misspelt name would be one to type checkers
+if not TYPE_CHECKING:  # else type checkers would accept any misspelt name
     __getattr__ = _find
 
 

@@ -1,4 +1,4 @@
-"""What the standard library has in C, without the Python around it: that is start-up time.
+"""The C parts of the standard library, without the Python around them, which costs start-up time.
 
 `FREE_THREADED` says whether Python was built to run without a GIL.
 """

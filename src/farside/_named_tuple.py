@@ -1,4 +1,4 @@
-"""`typing.NamedTuple` for what a worker imports: `typing` would cost milliseconds of its start.
+"""`typing.NamedTuple` for modules that workers import: `typing` would slow their start by some ms.
 
 So would `collections`, together with what it imports; only its C code is used.
 """
@@ -27,7 +27,7 @@ else:
             return type(self)(**{**self._asdict(), **changed})
 
         def _asdict(self):  # noqa: ANN202
-            return dict(zip(self._fields, self))  # noqa: B905  they are as many
+            return dict(zip(self._fields, self))  # noqa: B905  both are of one length
 
         def __getnewargs__(self):  # noqa: ANN204  a copy is made by `__new__`
             return (*self,)
@@ -37,7 +37,7 @@ else:
             return f"{type(self).__name__}({told})"
 
     class _Fields(type):
-        """Makes a named tuple of what is annotated in the body of a class."""
+        """Makes a named tuple from the annotations in the body of a class."""
 
         def __new__(cls, name: str, _bases: tuple[type, ...], body: dict[str, object]):  # noqa: ANN204  a type
             fields = (*body["__annotations__"],)  # texts, as each module here has them

@@ -423,8 +423,8 @@ def map_in_workers(
     """Call a function with each of some inputs, in several workers, and loop over the results.
 
     ``items`` is iterated in the thread of the loop, as results are taken. Each pass iterates it
-    anew. What it raises is raised in its turn. An input is sent as it is when it is taken, and a
-    result as it is when it is returned.
+    anew. What it raises is raised in its turn. Inputs and results are snapshots: an input is as it
+    was when it was taken, and a result as it was when it was returned.
 
     Args:
         function: ``function(item)`` is called in a worker. `get_worker_info` tells it the index of

@@ -51,8 +51,8 @@ class FarsideError(RuntimeError):
     Attributes:
         refused_module: name of the extension module that has refused to load in a subinterpreter,
             where that is the cause; else None.
-        refused: the names, as messages show them, of the modules that have refused to load. These
-            are here for any later failure too, since a library may catch a refusal and then fail.
+        refused: the names, as messages show them, of the modules that have refused to load. Any
+            later failure has them too, since a library may catch a refusal and then fail.
         input_index: index of the input of a map, or of the call of an executor, that has failed.
 
     Example:
@@ -188,7 +188,7 @@ class IterableClosedError(FarsideError):
 
 
 class PassOpenError(FarsideError):
-    """A call, a new state or a new epoch, while an iterator is open: close the iterator first."""
+    """A call, or a new state or epoch, was asked for while an iterator is open: close it first."""
 
 
 class PassSupersededError(FarsideError):
@@ -203,7 +203,7 @@ class ReplayDivergedError(FarsideError):
 
 
 class ProtocolError(FarsideError):
-    """A message that may not come now, or none at all: a fault of farside, a backend or a link."""
+    """A message was wrong, or came at a wrong time: a fault of farside, a backend or a link."""
 
 
 class LinkClosedError(FarsideError):
@@ -232,8 +232,8 @@ class BackendFallbackWarning(FarsideWarning):
 class ExhaustedIteratorWarning(FarsideWarning):
     """``fn`` returned a one-shot iterator, such as a generator, and an earlier pass has used it.
 
-    When that pass has come to its end, this one is empty. When it was left early, this one goes on
-    after the items that the worker had made ahead: they are lost. Such ``items`` of
+    If that pass has come to its end, this one is empty. If it was left early, this one goes on
+    after the items that the worker had made ahead, which are lost. One-shot ``items`` of
     `map_in_workers` give this warning too.
     """
 

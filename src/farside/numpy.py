@@ -1,6 +1,6 @@
 """NumPy arrays that lie in memory which a worker shares with its parent.
 
-The module is there without NumPy; its functions import it.
+The module can be imported without NumPy; its functions import it.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def zeros(shape: int | Sequence[int], dtype: DTypeLike = float) -> NDArray[Any]:
 
 
 def _make(shape: int | Sequence[int], dtype: DTypeLike, *, cleared: bool) -> NDArray[Any]:
-    import numpy as np  # only who asks for arrays needs it
+    import numpy as np  # only programs that ask for arrays need it
 
-    one = np.empty((), dtype)  # it has a shape where the type is that of a subarray
+    one = np.empty((), dtype)  # it has a shape of its own if the type is a subarray
     # Broadcasting checks the shape, and takes no memory.
     whole = np.broadcast_to(one, np.broadcast_to(0, shape).shape + one.shape)
     if one.dtype.hasobject or not whole.nbytes:

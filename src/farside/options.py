@@ -250,7 +250,7 @@ class _CommonOptions(ReadOptions, AheadOptions, PlaceOptions, FailureOptions, to
 
 
 class _SingleOptions(_CommonOptions, IdentityOptions, RestartOptions, total=False):
-    """The options of those with one worker."""
+    """The options of entry points with one worker."""
 
 
 class SubprocessOptions(_SingleOptions, ProcessOptions, EnvironmentOptions, total=False):
@@ -266,7 +266,7 @@ class WorkerOptions(SubprocessOptions, BackendOptions, FallbackOptions, total=Fa
 
 
 class _SharedOutOptions(_CommonOptions, ProcessOptions, EnvironmentsOptions, total=False):
-    """The options of those with several workers."""
+    """The options of entry points with several workers."""
 
 
 class LoaderOptions(_SharedOutOptions, SettingsOptions, RestartOptions, total=False):

@@ -1,6 +1,6 @@
 """What PyTorch's ``DataLoader`` does, in workers of farside.
 
-The module is there without PyTorch; its function needs that only for the default ``collate_fn``.
+The module can be imported without PyTorch; only the default ``collate_fn`` needs it.
 """
 
 from __future__ import annotations
@@ -66,10 +66,11 @@ def data_loader(
     augmentations do not depend on workers. Each computes with one thread of PyTorch. If the data
     set has a ``set_epoch``, each worker calls it at the start of an epoch, with the same seed.
 
-    Of a data set without an index, an ``IterableDataset``, each worker reads one part: PyTorch's
-    ``get_worker_info()`` tells which. So its batches depend on ``num_workers``, and a state needs
-    the same number. If it or its iterator has a ``state_dict``, a resume loads that, and a seed is
-    set for each batch. Else one is set for the part, and a resume makes the earlier samples again.
+    If the data set has no index (an ``IterableDataset``), each worker reads one part: PyTorch's
+    ``get_worker_info()`` tells which. So the batches depend on ``num_workers``, and a state needs
+    the same number. If the data set or its iterator has a ``state_dict``, a resume loads that, and
+    a seed is set for each batch. Else one is set for the part, and a resume makes the earlier
+    samples again.
 
     Args:
         dataset: the data set. It is pickled, and each worker has a copy.
@@ -96,8 +97,8 @@ def data_loader(
             with another ``world_size``, their numbers may differ.) Pass the same ``seed`` to all.
             Default: 0.
         world_size: how many processes the job has. Default: 1.
-        length: how many batches an epoch has here, of a data set without an index, if you know
-            that: what ``len()`` returns. Nothing checks it. Default: None.
+        length: for a data set without an index: how many batches an epoch has here, if you know
+            that. ``len()`` returns it; nothing checks it. Default: None.
         backend: ``"subprocess"``, ``"inline"``, ``"ray"``, or one of your own. Default:
             ``"subprocess"``, since PyTorch loads in no subinterpreter.
         options: see `iterate_in_workers`. ``buffer_size`` is what ``prefetch_factor`` is to a
@@ -168,7 +169,7 @@ def data_loader(
 
 
 def _with_ends(given: Any) -> int | None:
-    """Return how many items may wait: the end of each shard, which is one batch, does so too."""
+    """Return how many items may wait: each batch is a shard, whose end counts as an item too."""
     size = buffer_size_of(given, "batches")
     return size if size is None or size == UNLIMITED else 2 * size
 
@@ -204,9 +205,9 @@ def _check_ranks(ranks: int, order: str, seed: Any, samplers: tuple[Any, Any]) -
 
 
 def _check_order(order: dict[str, Any], *, plain: bool) -> str:
-    """Check what says in which order the samples come; return its name, or "" for their own.
+    """Check the arguments that decide the order of samples; return the one that was given, or "".
 
-    It is `plain` that neither the size of the batches nor what is left out was given.
+    With `plain`, neither ``batch_size`` nor ``drop_last`` was given.
     """
     given = [name for name, value in order.items() if value is not None and value is not False]
     if len(given) > 1:
@@ -233,11 +234,8 @@ def _check_kind(indexed: bool, length: Any, given: str) -> None:  # noqa: FBT001
 
 
 def _has_index(dataset: Any, *, chosen: bool) -> bool:
-    """Tell which of the two kinds of data sets it is: PyTorch's base class has both methods.
-
-    Where a sampler has `chosen` the indices, nobody needs its length.
-    """
-    torch = modules.get("torch.utils.data")
+    """Return whether a data set has an index. It needs no length if a sampler was `chosen`."""
+    torch = modules.get("torch.utils.data")  # its class without an index inherits `__getitem__`
     if torch is not None and isinstance(dataset, torch.IterableDataset):
         return False
     if hasattr(type(dataset), "__getitem__") and (chosen or hasattr(type(dataset), "__len__")):
