@@ -1,7 +1,7 @@
-"""Is farside slower than it was? Another revision of it, measured in the same rounds.
+"""Is farside slower than it was? Compares it with another revision, measured in the same rounds.
 
-The revision runs twice in each round. How far these two differ is what the machine alone makes of
-equal code, so it is shown beside what the present tree makes of it.
+The revision runs twice in each round. The difference between these two runs comes from the machine
+alone, so it is shown beside the difference between the present tree and the revision.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from .results import Results
 
 SLOWER = {False: 0.95, True: 1 / 1.05}
-"""A ratio below this is a failure: of rates, and of what is better the lower it is."""
+"""A ratio below this is a failure; True: for values of which less is better."""
 
 AGAIN = " again"
 _STYLES = {"as fast": "green", "slower": "red", "gone": "red", "not measured": "red"}
 
 
 class Comparison(NamedTuple):
-    """One contestant in one case, now and then.
+    """One contestant in one case, in the present tree and in the other revision.
 
     Attributes:
         case: The case.
         contestant: The contestant of the present tree.
         ratio: How many times as good as the other revision, if both were measured.
         interval: Where that ratio lies, with a confidence of 95 %.
-        noise: The interval of the other revision beside itself.
+        noise: The same interval for the two runs of the other revision.
         verdict: ``"as fast"``, ``"slower"``, or ``"unclear"``, which more rounds would settle;
-            ``"new"`` and ``"gone"`` where one of them has no such thing.
+            ``"new"`` or ``"gone"`` if only one of the two has it; or ``"not measured"``.
     """
 
     case: str
@@ -56,7 +56,7 @@ class Comparison(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Whether this must not be."""
+        """Whether this makes the run fail."""
         return _STYLES.get(self.verdict) == "red"
 
 
@@ -64,7 +64,7 @@ class Comparison(NamedTuple):
 def trees(revision: str) -> Iterator[tuple[Tree, ...]]:
     """Put the present tree and a revision side by side, in a folder that is removed afterwards.
 
-    Both are copies on one file system, compiled alike: the import is measured too.
+    Both are copies on one file system, compiled alike, since the import is measured too.
 
     Raises:
         ValueError: git knows no such revision.
@@ -88,7 +88,7 @@ def trees(revision: str) -> Iterator[tuple[Tree, ...]]:
 
 
 def compare(results: Results, revision: str) -> list[Comparison]:
-    """Compare what a run has of the present tree with what it has of a revision."""
+    """Compare the outcomes that a run has of the present tree with those of a revision."""
     suffix = f"@{revision}"
     found = []
     for case in results.measured_cases():

@@ -1,6 +1,6 @@
 """The worker's side of those contestants that call a function, with a number or with a part.
 
-It imports nothing, as `sources.small`: that would be a part of what a start costs.
+It imports nothing, like `sources.small`: an import would count as a part of the start.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def item(index: int) -> Any:
 
 
 def item_of(source: Source, index: int) -> Any:
-    """Make an item of a source, prepared at its first; where no initializer can be given."""
+    """Make an item of a source, and prepare that at the first: for pools without initializers."""
     if "source" not in _prepared:
         prepare(source)
     return item(index)

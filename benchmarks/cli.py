@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 AGAINST = {"seconds": 0.2, "rounds": 15}
-"""Other defaults with ``--against``: many short rounds bear a disturbance best."""
+"""Defaults with ``--against``: a disturbance affects many short rounds least."""
 
 QUICK = {
     "cases": ["ints", "dicts", "ints-buffer3", "arrays-100kB", "further-pass", "first-item-warm"],
     "seconds": 0.1,
     "rounds": 9,
 }
-"""Other defaults with ``--quick``: with fewer rounds an interval holds its worst one."""
+"""Defaults with ``--quick``: with fewer rounds, an interval would include the worst of them."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what reads the command line."""
+    """Return the parser of the command line."""
     parse = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure farside beside other libraries, and beside what the machine allows.",
@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def read(parse: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; some options bring other defaults for some."""
+    """Read the command line; some options change the defaults of others."""
     options = parse.parse_args(arguments)
     if options.against:
         parse.set_defaults(**AGAINST)
@@ -88,7 +88,7 @@ def read(parse: argparse.ArgumentParser, arguments: Sequence[str] | None) -> arg
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmarks; the status is 1 if farside or a ceiling failed, or missed a target.
 
-    With ``--against`` it is 1 also if anything is slower than it was, or nothing was compared.
+    With ``--against`` it is also 1 if anything is slower than it was, or nothing was compared.
     """
     parse = parser()
     options = read(parse, arguments)

@@ -1,4 +1,4 @@
-"""What the machine itself takes to wake a thread, and to bring new memory.
+"""How long the machine itself takes to wake a thread, and to provide new memory.
 
 ``python -m benchmarks.floor --help``. No transport between two workers can be faster than these.
 """
@@ -28,7 +28,7 @@ _ITEM = 100_000
 _WARM_UP = 50
 
 Ends = tuple["Callable[[], object]", "Callable[[], object]"]
-"""Waits for a byte; sends one."""
+"""A function that waits for a byte, and one that sends a byte."""
 
 
 def _pipes(stack: ExitStack) -> tuple[Ends, Ends]:

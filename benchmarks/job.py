@@ -27,7 +27,7 @@ def main(arguments: Sequence[str], written: Callable[[], None] = lambda: None) -
     """Measure, or tell what can be measured, and write the outcome into a file as JSON.
 
     Args:
-        arguments: The file, and before it what to measure, if anything.
+        arguments: What to measure, if anything, and then the file.
         written: Is called when the file is complete, before anything is closed.
     """
     *what, path = arguments
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str], written: Callable[[], None] = lambda: None) -
 
 
 def leave_soon() -> None:
-    """End the process in some seconds: what hangs in its end has been measured all the same."""
+    """End the process in some seconds, even if its end hangs: the outcome is written already."""
     timer = threading.Timer(_SECONDS_TO_CLOSE, os._exit, (0,))
     timer.daemon = True
     timer.start()
@@ -59,7 +59,7 @@ def measure(case: str, contestant: str, seconds: float, stack: ExitStack) -> dic
 
 
 def survey() -> dict[str, Any]:
-    """Return what this Python has: its version, and each contestant's version, cases, or lack."""
+    """Return the version of this Python; for each contestant its version and cases, or its lack."""
     contestants: dict[str, Any] = {}
     for name, each in CONTESTANTS.items():
         if reason := each.missing():

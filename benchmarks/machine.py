@@ -1,4 +1,4 @@
-"""What a run was made on."""
+"""Describes the machine of a run."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def describe() -> dict[str, Any]:
 
 
 def line() -> str:
-    """Return the same in one line: the first that a script prints."""
+    """Return the same in one line, which scripts print first."""
     return ", ".join(f"{key} {value}" for key, value in describe().items())
 
 
 def _field(path: str, name: str) -> str:
-    """Return what stands behind the first ``name:`` in a file of Linux."""
+    """Return the text after the first ``name:`` in a file of Linux."""
     try:
         with open(path, encoding="utf-8") as file:
             lines = [line.partition(":") for line in file]

@@ -1,6 +1,6 @@
 """What an item costs each side, in processor time: ``python -m benchmarks.parts --help``.
 
-A worker yields what its clock says, then items, then what its clock says now. The loop looks at
+A worker yields the time of its clock, then items, then the time of its clock again. The loop reads
 the clock of its own thread. What the items cost without farside is measured in this process.
 """
 
@@ -36,24 +36,24 @@ SOURCES: dict[str, Callable[[], Source]] = {
     "arrays-10MB": partial(payloads.Arrays, 10_000_000),
 }
 _LEAST, _MOST = 20, 1_000_000
-"""Items of a pass."""
+"""How many items a pass has, at least and at most."""
 
 
 class Parts(NamedTuple):
     """Seconds for an item, medians of the rounds."""
 
     alone: float
-    """Of processor time, where the loop makes the items itself."""
+    """Processor time where the loop makes the items itself."""
     worker: float
-    """Of the worker's processor time: its thread's in a subinterpreter, else its process's."""
+    """Processor time of the worker: of its thread in a subinterpreter, else of its process."""
     loop: float
-    """Of the processor time of the thread that loops."""
+    """Processor time of the thread that loops."""
     wall: float
-    """Until the next item."""
+    """Time until the next item."""
 
 
 class Clocked:
-    """Items, and before and after them what the worker's clock says."""
+    """Yields items, and the time of the worker's clock before and after them."""
 
     def __init__(self, make: Callable[[], Source], clock: Callable[[], float]) -> None:
         self._items = make()()
@@ -65,7 +65,7 @@ class Clocked:
         return chain(map(_read, (clock,)), islice(self._items, self._count), map(_read, (clock,)))
 
     def set_count(self, count: int) -> None:
-        """Say how many items the next pass has."""
+        """Set how many items the next pass has."""
         self._count = count
 
 
@@ -103,7 +103,7 @@ def measure(make: Callable[[], Source], backend: str, seconds: float, rounds: in
 
 
 def _consume(items: Any) -> float:
-    """Take all items, and return how far the clock went on that made them."""
+    """Take all items, and return how long they took by the clock of the side that made them."""
     iterator = iter(items)
     begun = next(iterator)
     [ended] = deque(iterator, 1)

@@ -15,7 +15,7 @@ FORMAT = 1
 
 @dataclass
 class Outcome:
-    """What came of one contestant in one case.
+    """The result of one contestant in one case.
 
     Attributes:
         case: Name of the case.
@@ -36,13 +36,13 @@ class Outcome:
 
     @property
     def median(self) -> float:
-        """The middle one of these."""
+        """The median of these."""
         return statistics.median(self.valid)
 
 
 @dataclass
 class Results:
-    """All of a run.
+    """All results of a run.
 
     Attributes:
         about: Machine, date and options.
@@ -61,7 +61,7 @@ class Results:
         return [each for each in self.outcomes if each.case == case]
 
     def find(self, case: str, contestant: str) -> Outcome | None:
-        """Return the outcome with at least one value, if there is one."""
+        """Return the outcome of a contestant in a case, if it has at least one value."""
         for each in self.of_case(case):
             if each.contestant == contestant and each.valid:
                 return each
@@ -83,7 +83,7 @@ def load(path: str) -> Results:
     """Read a file that `Results.save` wrote.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no such file.
     """
     with open(path, encoding="utf-8") as file:
         read = json.load(file)

@@ -44,7 +44,7 @@ class Tree(NamedTuple):
 
 
 INSTALLED = Tree("", "", "")
-"""It tells its version itself, and any Python finds it."""
+"""The installed farside: it tells its version itself, and any Python finds it."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class Options:
 
     Attributes:
         cases: Names or patterns.
-        peers: The same; farside and the ceilings run in any case.
-        seconds: Of one measurement.
-        rounds: How often all of them are done.
-        pythons: By pattern: the Python to use for contestants, instead of this one.
+        peers: Names or patterns; farside and the ceilings run in any case.
+        seconds: How long one measurement takes.
+        rounds: How often all measurements are made.
+        pythons: By pattern of contestants: the Python to use for them, instead of this one.
         trees: Farsides to compare, instead of the installed one with peers and ceilings.
     """
 
@@ -95,7 +95,7 @@ class Measurement(NamedTuple):
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """What all have in common that are measured one right after the other."""
+        """The key of the group whose measurements are made right after one another."""
         return (self.case,) if self.tree is INSTALLED else (self.case, self.contestant)
 
 
@@ -116,7 +116,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def plan(options: Options) -> tuple[Results, list[Measurement]]:
-    """Find out who can do what; return results that are still empty, and what to measure."""
+    """Find out which contestant can run which case; return empty results, and what to measure."""
     cases, names = selected(options)
     surveys: dict[tuple[str, str], dict[str, Any]] = {}
     contestants: dict[str, dict[str, Any]] = {}
@@ -178,7 +178,7 @@ def run(
 
 
 def _order(todo: Sequence[Measurement], turn: int) -> Iterator[Measurement]:
-    """Begin each round with another contestant, and turn the order around when all have begun.
+    """Begin each round with another contestant, and reverse the order when each was the first.
 
     So none of them is always the first, and none always follows the same one.
     """
@@ -244,8 +244,8 @@ def _wait(process: subprocess.Popen[bytes], limit: float) -> bool:
 def _end_group(group: int) -> None:
     """End all processes of a job, which has a session of its own.
 
-    multiprocessing's resource tracker is deaf to SIGTERM. It ends by itself when the others are
-    gone, and removes the semaphores and the shared memory that they have left.
+    multiprocessing's resource tracker ignores SIGTERM. It ends by itself when the others are gone,
+    and removes the semaphores and the shared memory that they have left.
     """
     try:
         os.killpg(group, signal.SIGTERM)
@@ -258,7 +258,7 @@ def _end_group(group: int) -> None:
 
 
 def _has_members(group: int) -> bool:
-    """Return whether a process group has members that are more than zombies, as Linux tells it."""
+    """Return whether a process group has members that are not zombies, by ``/proc`` of Linux."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, of = path.read_text(errors="replace").rpartition(")")[2].split()[:3]

@@ -1,8 +1,8 @@
 """What resume and restart cost where nothing goes wrong: ``python -m benchmarks.safety --help``.
 
 The differences are smaller than those between two processes that run the same code. So all variants
-run in one process, in short passes, in an order that changes; each is compared with the pass of the
-same round that has nothing of it. A second one of these tells what equal code gives.
+run in one process, in short passes, in an order that changes. Each is compared with the plain pass
+of the same round, which has neither. A second plain pass shows how much equal code differs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SHARDS = 64
 WORKERS = 2
 ITEMS = 100
-"""How many a loop takes between two states."""
+"""How many items a loop takes between two states."""
 
 SOURCES: dict[str, Callable[[int], Source]] = {
     "ints": small.Ints,
@@ -50,7 +50,7 @@ _WARM_UP = 2
 
 
 class Ratio(NamedTuple):
-    """A variant beside the plain one: medians of the rounds."""
+    """A variant compared with the plain one: medians of the rounds."""
 
     variant: str
     rate: float
@@ -59,7 +59,7 @@ class Ratio(NamedTuple):
     """How many times as many items a second as the plain one."""
     low: float
     high: float
-    """Between them that lies, with 95 % confidence."""
+    """The ratio lies between `low` and `high`, with 95 % confidence."""
     cpu: float
     """How many times as much processor time the thread of the loop took."""
 
@@ -68,9 +68,9 @@ class _Variant:
     """Passes of one variant, timed.
 
     Args:
-        items: what is iterated on; a pass of it ends.
-        between: is called after each `ITEMS` items, if it is given.
-        in_blocks: whether the loop stops after so many in any case.
+        items: what is iterated on. Its passes end.
+        between: with `in_blocks`, what to call after each `ITEMS` items, if anything.
+        in_blocks: whether the loop takes the items in blocks of so many.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class _Variant:
 
 
 def compare_options(source: Source, count: int, rounds: int) -> list[Ratio]:
-    """Compare options of one worker; a pass has so many items."""
+    """Compare options of one worker; a pass has `count` items."""
     with ExitStack() as stack:
         variants = {
             name: _Variant(stack.enter_context(farside.iterate_in_subprocess(source, **options)))
@@ -117,7 +117,7 @@ def compare_options(source: Source, count: int, rounds: int) -> list[Ratio]:
 def compare_options_of_several(
     make: Callable[[int], Source], count: int, rounds: int
 ) -> list[Ratio]:
-    """Compare options of several workers, which have the shards between them."""
+    """Compare options of several workers, among which the shards are divided."""
     shards = [make(count // SHARDS) for _ in range(SHARDS)]
     start = partial(farside.iterate_in_workers, calls.part, shards, WORKERS, backend="subprocess")
     with ExitStack() as stack:
@@ -174,7 +174,7 @@ def _ratio(name: str, mine: _Variant, plain: _Variant, count: int) -> Ratio:
 
 
 def _count_for(make: Callable[[int], Source], seconds: float) -> int:
-    """Return how many items take about so long."""
+    """Return how many items take about so many seconds."""
     count = 1000
     while True:
         with farside.iterate_in_subprocess(make(count)) as items:

@@ -16,7 +16,7 @@ _FOR_QUARTILES = 2
 
 
 def spread(values: Sequence[float]) -> float:
-    """Return half of what lies between the quartiles, relative to the median."""
+    """Return half the distance between the quartiles, relative to the median."""
     median = statistics.median(values)
     if len(values) < _FOR_QUARTILES or not median:
         return 0.0
@@ -46,11 +46,11 @@ def times_better(one: Outcome, other: Outcome, *, lower: bool) -> float | None:
 
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
-    """Return between which of the values the median of all that could be measured lies.
+    """Return the two of the values between which the true median lies, with some confidence.
 
-    This asks for nothing but independent values: each is above that median with a probability of
-    one half, so how many are above it follows the binomial distribution. None: the values are too
-    few to be so confident; it takes six for 95 %.
+    This only assumes that the values are independent: each is above the true median with a
+    probability of one half, so the number of those above it follows the binomial distribution.
+    None: there are too few values to be so confident; 95 % takes six.
     """
     ordered, number = sorted(values), len(values)
     outside, tail = 0, 1

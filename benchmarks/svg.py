@@ -1,4 +1,4 @@
-"""Bars as an SVG: readable on a telephone, and in the dark."""
+"""Draws bars as an SVG that is readable on a telephone, and on a dark ground."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Bar(NamedTuple):
     """One bar.
 
     Attributes:
-        label: what stands before it.
-        value: how long it is, on a logarithmic scale; 0 or less for none.
-        text: what stands behind it.
+        label: the text before it.
+        value: its length, on a logarithmic scale; 0 or less for no bar.
+        text: the text after it.
         kind: what gives it its colour; a legend names the kinds.
     """
 
@@ -89,7 +89,7 @@ def _row(bar: Bar, kind: int, y: float, share: float) -> list[str]:
 
 
 def _scale(bars: Sequence[Bar]) -> list[float]:
-    """Place values between 0 and 1, on a scale of logarithms that begins below the least."""
+    """Map values to 0 to 1, on a logarithmic scale that begins below the least of them."""
     values = [bar.value for bar in bars if bar.value > 0] or [1.0]
     floor, top = math.log10(min(values)) - 0.3, math.log10(max(values))
     return [

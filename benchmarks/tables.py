@@ -61,7 +61,7 @@ def ranked(results: Results, name: str) -> list[Outcome]:
 
 
 def moved_bytes(results: Results, outcome: Outcome) -> int:
-    """Return the payload of an item; 0 for the loop that only has a look at it."""
+    """Return how many bytes an item moves; 0 for the plain loop, which moves none."""
     moves = results.contestants[outcome.contestant]["group"] != "source"
     nbytes: int = results.cases[outcome.case]["nbytes"]
     return nbytes if moves else 0
@@ -91,7 +91,7 @@ def versions(results: Results) -> Iterator[str]:
 
 
 def value_text(value: float, unit: str, nbytes: int) -> str:
-    """Write a value with three digits; payloads a second as bytes too."""
+    """Write a value with three digits; a rate of payloads in bytes too."""
     if unit != _RATE:
         return f"{_three_digits(value)} {unit}"
     text = f"{number_text(value)} {unit}"

@@ -33,14 +33,14 @@ class Goal(NamedTuple):
 
 @dataclass(frozen=True)
 class Bar:
-    """At least so many times as good as each of these.
+    """How good a contestant is to be beside others.
 
     Attributes:
         case: The case.
-        contestant: Who is to clear it.
+        contestant: Who is to clear the bar.
         least: What must be reached.
         aims: What is wished for.
-        of_case: The case of the others, if another one.
+        of_case: The case in which the others are measured, if it is another one.
     """
 
     case: str
@@ -52,7 +52,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Limit:
-    """At most so much."""
+    """The most that a value may be, and the most that it should be."""
 
     case: str
     contestant: str
@@ -61,7 +61,7 @@ class Limit:
 
 
 class Verdict(NamedTuple):
-    """One line of the verdict; `reached` is None where nothing was measured."""
+    """One line of the verdict. `reached` is None if not measured; `must` is False for an aim."""
 
     case: str
     contestant: str

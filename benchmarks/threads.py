@@ -1,6 +1,6 @@
-"""Does one thread for each worker's libraries help? ``python -m benchmarks.threads --help``.
+"""Does it help if a library has one thread in a worker? ``python -m benchmarks.threads --help``.
 
-Workers do the same work with the threads that a library takes by itself, and with one, in turn.
+Workers do the same work in turn with as many threads as a library takes by itself, and with one.
 Libraries that are not installed are left out.
 """
 
@@ -43,7 +43,7 @@ def _opencv_resize(*, one_thread: bool) -> Callable[[], object]:
     import numpy as np
 
     if one_thread:
-        cv2.setNumThreads(1)  # it reads no variable
+        cv2.setNumThreads(1)  # it reads no environment variable
     image: Any = np.ones((_PIXELS, _PIXELS, 3), np.uint8)
     return lambda: cv2.resize(image, (_SMALLER, _SMALLER), interpolation=cv2.INTER_AREA)
 
@@ -56,7 +56,7 @@ def _polars_groups() -> Callable[[], object]:
 
 
 def work(name: str, shard: int, *, one_thread: bool) -> Iterator[int]:
-    """Work again and again; runs in the workers."""
+    """Do the work again and again; this runs in the workers."""
     works: dict[str, Callable[[], Callable[[], object]]] = {
         "torch": _torch_resize,
         "cv2": partial(_opencv_resize, one_thread=one_thread),
@@ -69,7 +69,7 @@ def work(name: str, shard: int, *, one_thread: bool) -> Iterator[int]:
 
 
 def rate(name: str, workers: int, seconds: float, *, one_thread: bool) -> float:
-    """Return how often a second so many workers do it, all together."""
+    """Return how many times a second the workers do the work, all together."""
     options: dict[str, Any] = {"env": ONE_THREAD} if one_thread else {}
     shard_of = partial(work, name, one_thread=one_thread)
     with farside.iterate_in_workers(

@@ -25,8 +25,8 @@ class Job(NamedTuple):
         case: What is measured.
         contestant: Whose turn it is.
         seconds: About how long it may take.
-        stack: Closes what is opened on it, once the result is out: an end that hangs does not
-            lose the measurement.
+        stack: Closes what was opened, after the result was written: if that hangs, the
+            measurement is not lost.
     """
 
     case: Case
@@ -54,8 +54,8 @@ class Case:
         buffer_size: How many items may be made ahead; None: as the contestant thinks best.
         workers: How many workers make the items.
         environment: What is added to the environment of the process that measures.
-        warm_up: So many seconds pass before the clock starts, at least. Pools give their first
-            items when some of their workers have not started yet.
+        warm_up: How many seconds pass before the clock starts, at least. Pools give their first
+            items before all of their workers have started.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A folder of JPEG files to batches: images a second, and what the process of the loop spends."""
+"""JPEG files are made batches: images a second, and the processor time of the loop's process."""
 
 from __future__ import annotations
 

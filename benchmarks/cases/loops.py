@@ -80,7 +80,7 @@ class _Run:
         self._last = 0, 0.0
 
     def look(self, taken: int) -> None:
-        """Book so many more items, and look at the clock."""
+        """Count so many more items, and look at the clock."""
         self._taken += taken
         now = perf_counter()
         if self._first is None:

@@ -1,4 +1,4 @@
-"""What a worker costs while it does nothing, what is kept, and what happens when it dies."""
+"""What an idle worker costs, what keeping items costs, and how soon a death is noticed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MB = 1e6
 
 
 def idle_cpu(job: Job) -> float:
-    """Return what this process burns while it waits for an item each tenth of a second."""
+    """Return how much CPU this process uses while it waits for an item each tenth of a second."""
     source = small.Slow()
     iterator = iter(job.open(source))
     source.check(next(iterator), 0)
@@ -39,9 +39,9 @@ def idle_cpu(job: Job) -> float:
 
 
 def worker_memory(job: Job) -> float:
-    """Return what one more idle worker takes, here and in its processes.
+    """Return how much memory one more idle worker takes, here and in its processes.
 
-    Pages that several processes share are counted in parts (PSS), so what the first worker
+    Pages that several processes share are divided among them (PSS), so what the first worker
     brought along for all is left out.
     """
     source = small.Ints(_BUFFER)
@@ -57,7 +57,7 @@ def worker_memory(job: Job) -> float:
 
 
 def slow_consumer(job: Job) -> float:
-    """Return how many items' worth of memory a stream takes beside the idle worker."""
+    """Return how much memory a stream takes beyond that of an idle worker, in items."""
     source: fresh.Swelling = job.case.source()  # type: ignore[assignment]
     iterator = iter(job.open(source))
     some = source.TINY // 2

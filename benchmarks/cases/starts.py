@@ -38,7 +38,7 @@ def first_item_cold(job: Job) -> float:
 
 
 def first_item_warm(job: Job) -> float:
-    """Return the same for a later worker: what serves all of them, as a forkserver, runs."""
+    """Return the same for a later worker: what serves all of them, like a fork server, runs."""
     _start_and_end(job)
     return 1000 * _typical(lambda: _start_and_end(job), job.seconds)
 

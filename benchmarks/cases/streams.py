@@ -35,7 +35,7 @@ class Streamed(NamedTuple):
 
 
 def stream(job: Job, source: Source) -> Streamed:
-    """Let items come, the clock on after a quarter of the time has gone by to warm up."""
+    """Take items for some time, after a warm-up of at least a quarter of that time."""
     consumer = source if job.contestant.in_order else Tally()
     seconds = job.seconds * job.contestant.patience
     warm_up = max(seconds / 4, job.case.warm_up)
@@ -60,7 +60,7 @@ def throughput(job: Job) -> float:
 def _run(
     consumer: Source | Tally, iterator: Iterator[Any], state: tuple[int, int], seconds: float
 ) -> tuple[int, int, float]:
-    """Consume in blocks for some time; return how far that led, the size of block, and the time."""
+    """Consume in blocks for some time; return the items taken, the size of block, and the time."""
     taken, block = state
     begun = before = perf_counter()
     while True:

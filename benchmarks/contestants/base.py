@@ -38,8 +38,8 @@ class Contestant:
             ``"separate"``: one process can have several that know nothing of each other;
             ``"async"``: its iterables are asynchronous.
         together: How many items it moves as one message, or keeps in its buffer.
-        patience: Its streams are measured for so many times as long as others.
-        cases: The only cases that it is for, where it is not for all of which it offers all.
+        patience: How many times as long as others its streams are measured.
+        cases: The only cases that it takes part in; None: all those whose demands it offers.
         in_order: Whether its items come in the order of their numbers.
     """
 
@@ -94,7 +94,7 @@ class Contestant:
             importlib.import_module(self.library)
 
     def open(self, source: Source, case: Case) -> AbstractContextManager[Iterable[Any]]:
-        """Start what a case asks for; what comes back is iterated on, in some more than once."""
+        """Start what a case asks for. What this gives is iterated on, by some cases repeatedly."""
         raise NotImplementedError
 
 

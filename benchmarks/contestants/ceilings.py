@@ -48,7 +48,7 @@ class OneCopy(Contestant):
     offers = frozenset({"stream", "numpy"})
 
     def refuses(self, case: Case) -> str | None:
-        """It is for payloads that were made before."""
+        """Refuse sources other than large payloads that were made before."""
         if not hasattr(case.source(), "buffers"):
             return "for large payloads"
         return super().refuses(case)
@@ -117,7 +117,7 @@ class PipeOfLists(_BarePipe):
 
 
 class PipeOfItems(_BarePipe):
-    """Each item pickled by itself, as one must whose items may change after they were yielded."""
+    """Each item pickled by itself, as is necessary if items may change after they were yielded."""
 
     name = "pipe-items"
     cases = frozenset({"ints", "dicts", "dicts-8", "tuples-8", "records"})

@@ -34,7 +34,7 @@ class _Farside(Contestant):
     Attributes:
         function: The public name that it is about; another revision may lack it.
         options: Those of the function.
-        several: Those of `iterate_in_workers` and `map_in_workers` that make it the same.
+        several: Options of `iterate_in_workers` and `map_in_workers` that choose the same backend.
     """
 
     group = "farside"
@@ -61,7 +61,7 @@ class _Farside(Contestant):
         return super().refuses(case)
 
     def load(self) -> None:
-        """Import what the public names are made of; it is done on first use."""
+        """Import what the public names are made of, which farside imports only on first use."""
         import farside
 
         for name in (self.function, *_FUNCTIONS.values()):

@@ -28,7 +28,7 @@ _SUBMITTED = 1000  # calls that are submitted ahead; fewer where payloads are la
 
 
 class Mapping(Contestant):
-    """What maps a function; some in chunks."""
+    """A contestant that maps a function, perhaps in chunks."""
 
     offers = Contestant.offers | {"map"}
 
@@ -76,7 +76,7 @@ class PoolImapUnordered(PoolImap):
     in_order = False
 
     def refuses(self, case: Case) -> str | None:
-        """Refuse one worker, where it is `imap`."""
+        """Refuse one worker, with which this is the same as `imap`."""
         return "is imap" if case.workers == 1 else super().refuses(case)
 
 
@@ -122,7 +122,7 @@ class ProcessPool(ExecutorMap):
 
 
 class InterpreterPool(ExecutorMap):
-    """`concurrent.futures.InterpreterPoolExecutor.map`; it pays no heed to `chunksize`."""
+    """`concurrent.futures.InterpreterPoolExecutor.map`; it ignores `chunksize`."""
 
     name = "interpreter-executor"
     offers = Mapping.offers - {"process", "numpy"}
@@ -151,7 +151,7 @@ class Joblib(Mapping):
     WORKERS = 2
 
     def refuses(self, case: Case) -> str | None:
-        """Refuse what chunks of any size would repeat."""
+        """Refuse sources that repeat an object, which batches of any size may hold twice."""
         return "batches would repeat items" if case.source().distinct else super().refuses(case)
 
     @contextmanager

@@ -56,8 +56,8 @@ class Mpire(_ForSeveral):
 class Pebble(_ForSeveral):
     """`pebble.ProcessPool.map`; the number is its `chunksize`.
 
-    It submits all inputs before it returns, and these have no end. So it gets them in parts, and
-    the next part while the results of the last one are taken.
+    It submits all inputs before it returns, and these have no end. So it gets them in parts: each
+    part while the results of the part before are taken.
     """
 
     name = library = "pebble"
@@ -86,13 +86,14 @@ def _in_parts(
     inputs: Iterable[Any],
     size: int,
 ) -> Iterator[Any]:
-    """Submit inputs in parts, one part ahead; `submit` returns what waits for the results."""
+    """Submit inputs in parts, one part ahead; `submit` returns what is called for the results."""
     iterator = iter(inputs)
     ahead: deque[Callable[[], Iterable[Any]]] = deque()
     for part in iter(lambda: list(islice(iterator, size)), []):
         ahead.append(submit(part))
         if len(ahead) > 1:
-            # Not before its turn: a wait for the part behind would let this one come all at once.
+            # Wait for a part only in its turn: while one waited for the next part, all results of
+            # this one would come.
             yield from ahead.popleft()()
     for results in ahead:
         yield from results()

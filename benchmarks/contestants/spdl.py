@@ -69,7 +69,7 @@ class SpdlPool(_Spdl):
     name = "spdl-pool"
 
     def refuses(self, case: Case) -> str | None:
-        """Without payloads, or with several segments for each, it is the plain variant."""
+        """Refuse sources without payloads, for which it is the plain variant."""
         if not case.source().nbytes:
             return "for large payloads"
         return super().refuses(case)

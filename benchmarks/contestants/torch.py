@@ -1,7 +1,7 @@
 """PyTorch's DataLoader without batching: items come as they are made.
 
-The dataset is an iterable one, or a map-style one where a function is mapped over inputs: its
-sampler brings them.
+The dataset is an iterable one. If a case maps a function over inputs, it is a map-style one, whose
+sampler yields the inputs.
 """
 
 from __future__ import annotations

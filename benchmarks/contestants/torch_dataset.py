@@ -1,4 +1,4 @@
-"""The datasets for the DataLoader: a module of its own, since it cannot do without torch."""
+"""The datasets for the DataLoader, in a module of their own, which needs torch to be imported."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def make_loader(source: Source, workers: int, buffer_size: int | None) -> Iterab
 
 
 class FunctionDataset(Dataset[Any]):  # type: ignore[misc]  # of type Any where torch is missing
-    """The function of a source as a dataset; what is looked up in it are inputs."""
+    """The function of a source as a dataset, whose indices are the inputs."""
 
     def __init__(self, source: Source) -> None:
         self._function = function_of(source)

@@ -1,4 +1,4 @@
-"""What the libraries that people load with give, and how fast that crosses.
+"""How fast the objects cross that libraries for loading data make.
 
-Each item goes from a worker of farside, and from a process that pickles into a pipe, in turn.
+Each item is sent by a worker of farside, and by a process that pickles into a pipe, in turn.
 """

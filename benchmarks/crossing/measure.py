@@ -43,7 +43,7 @@ class Repeats:
         return repeat(self.item, self.count)
 
     def set_count(self, count: int) -> None:
-        """Say how many the next pass has."""
+        """Set how many items the next pass has."""
         self.count = count
 
     def cpu(self) -> float:
@@ -65,8 +65,8 @@ def measure(payload: Payload, nbytes: int, *, seconds: float, rounds: int) -> Ra
     Args:
         payload: the kind.
         nbytes: about how large an item is.
-        seconds: how long each of the two takes in a round, about.
-        rounds: how many.
+        seconds: about how long each of the two takes in a round.
+        rounds: how many rounds there are.
     """
     context = mp.get_context("spawn")  # threads of libraries do not survive a fork
     pipe, theirs = context.Pipe()
@@ -125,9 +125,9 @@ class _Clock:
         self._cpu = 0.0
 
     def find_count(self, seconds: float) -> int:
-        """Find out how many items take so long."""
+        """Find out how many items take so many seconds."""
         count = 4
-        self.time(count)  # what is imported, or made, at the first item
+        self.time(count)  # not counted: the first item imports, or makes, what the others use
         while True:
             taken = self.time(count).wall * count
             if taken > seconds / 4 or count >= _MOST_ITEMS:

@@ -1,4 +1,4 @@
-"""One item of each kind that the libraries give, of about so many bytes."""
+"""Makes one item of each kind that the libraries have, of about so many bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Payload(NamedTuple):
     """What has to be installed: a module."""
     name: str
     make: Make
-    """Is given a number of bytes."""
+    """Makes an item of about so many bytes."""
 
 
 def _array(nbytes: int) -> Any:
@@ -26,7 +26,7 @@ def _array(nbytes: int) -> Any:
 
 
 def _side(nbytes: int) -> int:
-    """How wide a square picture of three bytes for a pixel is."""
+    """Return how wide a square picture is that has three bytes for a pixel."""
     return int((nbytes / 3) ** 0.5)
 
 

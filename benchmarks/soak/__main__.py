@@ -32,7 +32,7 @@ SAMPLES = 12
 
 KIB_PER_WORKER = 100
 KIB_IN_ALL = 65_536
-"""What may be taken, besides: payloads are large, and an allocator may keep some."""
+"""By how much memory may grow: payloads are large, and an allocator may keep some."""
 
 
 class Sample(NamedTuple):
@@ -52,7 +52,7 @@ class Watchdog:
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def begin(self, step: int) -> None:
-        """A step begins."""
+        """Record that a step begins."""
         self.step = step
         self._changed.set()
 
@@ -65,10 +65,10 @@ class Watchdog:
 
 
 def run_step(seed: int, step: int, backends: Sequence[str]) -> steps.Tally:
-    """Run one step; the same whenever seed, step and backends are.
+    """Run one step, which is the same whenever seed, step and backends are the same.
 
     Raises:
-        Exception: something was not as it had to be.
+        Exception: a check failed.
     """
     drawn = plans.draw(Random(f"{seed}/{step}"), backends)
     tallies = [steps.Tally() for _ in drawn]
@@ -94,7 +94,7 @@ def backends_here() -> list[str]:
 
 
 def soak(seed: int, seconds: float, backends: Sequence[str]) -> dict[str, Any]:
-    """Run steps for so long; return what came of it."""
+    """Run steps for so many seconds; return a report."""
     meters.steady_allocator()
     resource_tracker.ensure_running()  # what multiprocessing keeps for ever
     forkserver.ensure_running()
@@ -136,11 +136,11 @@ def soak(seed: int, seconds: float, backends: Sequence[str]) -> dict[str, Any]:
 def growth(
     memory: Sequence[Sample], total: steps.Tally, violations: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Tell how memory has grown in the second half; too much is a violation."""
+    """Return how memory has grown in the second half; add a violation if that is too much."""
     middle, end = memory[len(memory) // 2], memory[-1]
     workers, grown = end.workers - middle.workers, end.kib - middle.kib
     bound = KIB_IN_ALL + KIB_PER_WORKER * workers
-    if sys.version_info < (3, 14):  # Python itself loses so much for each
+    if sys.version_info < (3, 14):  # Python itself leaks so much for each
         bound += 2_000 * total.workers["subinterpreter"]
     if grown > bound:
         violations.append({"step": None, "error": f"memory has grown by {grown} KiB"})
@@ -153,7 +153,7 @@ def growth(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; the status is 1 if anything was not as it had to be."""
+    """Run it; the status is 1 if there was a violation."""
     parse = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parse.add_argument("--seconds", type=float, default=60.0, help="how long (%(default)s)")
     parse.add_argument("--seed", type=int, default=7, help="decides on everything (%(default)s)")
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parse.add_argument("--json", metavar="FILE", help="write the report")
     options = parse.parse_args(arguments)
     backends = options.backend or backends_here()
-    # Forking with a watchdog's thread around is what this does on purpose.
+    # This forks on purpose while the watchdog's thread runs.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     if options.step is not None:
         run_step(options.seed, options.step, backends)

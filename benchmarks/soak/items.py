@@ -1,4 +1,4 @@
-"""What the workers of a soak yield: a seed says what each item must be."""
+"""What the workers of a soak yield: a seed decides what each item must be."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SIZES = (0, 1, 100, 8191, 8192, 9000, 60_000, 300_000, 1_000_000)
 LARGE = 20_000_000
 FEW = 0.002
-"""Share of the contents that are so large."""
+"""Share of the contents that are as large as `LARGE`."""
 
 
 def payload(rng: Random, kind: str) -> Any:
@@ -81,7 +81,7 @@ class Expected:
         return self._number, index, kind, payload(rng, kind)
 
     def check(self, index: int, item: Any) -> None:
-        """Raise an AssertionError unless that is the item of an index."""
+        """Raise an AssertionError unless `item` is the one of an index."""
         *key, made = self[index]
         assert list(item[:3]) == key, f"{item[:3]} came instead of {key}"
         if isinstance(made, bytes):
@@ -99,12 +99,12 @@ class Refuses:
 
 
 class Items:
-    """Yields what `Expected` says, and may come to grief.
+    """Yields what `Expected` has, and may fail.
 
     Args:
         seed: what the items are made of.
         count: how many a pass has.
-        kinds: which may be yielded.
+        kinds: which kinds may be yielded.
         fault: what happens in every pass, and before which item; or ``("", 0)``.
     """
 
@@ -131,12 +131,12 @@ class Items:
             yield number, index, kind, wrap(kind, made)
 
     def add(self, one: int, other: int) -> int:
-        """Be called."""
+        """Add two numbers, so that there is a method to call."""
         return one + other
 
 
 def come_to_grief(what: str) -> Iterator[Any]:
-    """Fail, in some way."""
+    """Fail in the way that `what` names."""
     if what == "next":
         raise LookupError("the soak wants next() to fail")
     if what == "pickle":
@@ -151,5 +151,5 @@ def come_to_grief(what: str) -> Iterator[Any]:
 
 
 def fail() -> None:
-    """Be an initializer that fails."""
+    """Fail, as an initializer."""
     raise LookupError("the soak wants the initializer to fail")

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 NBYTES = 1_000_000
 WARM_UP = 20
 LEAST = 6
-"""How often anything is done, in the shortest form."""
+"""How many times any case does its work, even in the shortest form."""
 
 
 class Grown(NamedTuple):
-    """What there is more of than before."""
+    """How much more there is than before: memory, and what was left behind."""
 
     kib: int
     left: dict[str, int]
@@ -60,7 +60,7 @@ def start(backend: Any, fn: Callable[[], Any]) -> Any:
 
 
 def measure(work: Callable[[], object], count: int) -> Grown:
-    """Do some work so often, after a warm-up, and look what has grown."""
+    """Do some work `count` times after a warm-up, and return what has grown."""
     for _ in range(min(WARM_UP, count)):
         work()
     before, kib = meters.held(), meters.resident_kib()
@@ -81,7 +81,7 @@ def workers(backend: str, count: int) -> Grown:
 
 
 def failures(backend: str, count: int) -> Grown:
-    """Let workers fail, and keep the latest errors: they must keep nothing large."""
+    """Let workers fail, and keep the latest errors, which must not keep anything large."""
     errors: list[Exception] = []
 
     def work() -> None:
@@ -131,7 +131,7 @@ def modules() -> list[str]:
 
 
 def bare_interpreters(backend: str, count: int) -> Grown:
-    """Create and close interpreters that import what a worker does: what Python itself loses."""
+    """Create and close interpreters with a worker's imports, to see what Python itself leaks."""
     backport = "interpreters_backport.interpreters"
     later = sys.version_info >= (3, 14)
     interpreters = import_module("concurrent.interpreters" if later else backport)
@@ -171,17 +171,17 @@ ONE_FOR_EACH = {"workers", "failures"}
 """Cases that make a worker each time."""
 
 KIB_IN_ALL = 8_192
-"""What any case may take, however often: allocators keep some."""
+"""By how much memory may grow in any case, whatever its number: allocators keep some."""
 
 
 def run(backend: str, names: Sequence[str], share: float) -> list[str]:
-    """Run cases, and print what has grown; return what must not be."""
+    """Run cases, and print what has grown; return the violations."""
     wrong: list[str] = []
     bare = 0.0
     if backend == "subinterpreter":
         times = max(LEAST, int(CASES["workers"].times * share))
         grown = bare_interpreters(backend, times)
-        # 3.13 loses what was made in an interpreter, too, and a worker makes more than an import.
+        # 3.13 also leaks what was made in an interpreter, and a worker makes more than imports do.
         bare = grown.kib / times * (2 if sys.version_info[:2] == (3, 13) else 1)
         print(f"{backend:15} bare interpreters {times:7} times: {bare:8.2f} KiB for each")
     for name in names:
@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parse.add_argument("--share", type=float, default=1.0, help="of the long form (%(default)s)")
     options = parse.parse_args(arguments)
     meters.steady_allocator()
-    # A worker gets the filters; an interpreter that ended with a pattern in them lost 5 MiB.
+    # Workers get the filters. An interpreter that ended with a pattern in them leaked 5 MiB.
     warnings.filterwarnings("ignore", "a message that .* never sees", UserWarning)
     resource_tracker.ensure_running()
     forkserver.ensure_running()

@@ -17,7 +17,7 @@ _M_MMAP_THRESHOLD = -3
 
 
 class Held(NamedTuple):
-    """What this process has."""
+    """How many of each this process has."""
 
     descriptors: int
     threads: int
@@ -26,13 +26,13 @@ class Held(NamedTuple):
     shared_files: int
 
     def over(self, before: Held) -> dict[str, int]:
-        """Return what there is more of than before."""
+        """Return what there is more of than before, and how much more."""
         pairs = zip(self._fields, self, before, strict=True)
         return {name: now - then for name, now, then in pairs if now > then}
 
 
 def held() -> Held:
-    """Look."""
+    """Count what this process has now."""
     gc.collect()
     return Held(
         len(os.listdir("/proc/self/fd")),
@@ -44,7 +44,7 @@ def held() -> Held:
 
 
 def settle(before: Held, seconds: float) -> dict[str, int]:
-    """Wait until all is as before; return what is left after so many seconds."""
+    """Wait until there is no more than before; return what still is after so many seconds."""
     deadline = time.monotonic() + seconds
     while (left := held().over(before)) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -59,7 +59,7 @@ def _interpreters() -> int:
 
 
 def _children() -> list[int]:
-    """Return the children of all threads of this process, and their children."""
+    """Return the children of this process, whichever of its threads has started them."""
     found: list[int] = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -74,11 +74,11 @@ def _children() -> list[int]:
 
 
 def steady_allocator() -> None:
-    """Let glibc give large blocks back at once.
+    """Make glibc give large blocks back to the system at once.
 
     By default it raises its threshold for that up to 32 MiB, and then keeps what was freed in
     each of the heaps that it has for threads: some GiB, where threads that come and go have large
-    contents. That would hide what this is about.
+    contents. That would hide leaks.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

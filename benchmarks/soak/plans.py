@@ -1,4 +1,4 @@
-"""What a step of a soak does, as a seed says."""
+"""Draws from a seed what a step of a soak does."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ANYWHERE = ("initializer", "fn", "iter", "next", "pickle")
 """Faults of user code."""
 
 PROCESS_ONLY = ("SIGKILL", "SIGTERM", "exit", "timeout", "kill from outside", "terminate")
-"""What would take the whole process with it, or could not be ended, elsewhere."""
+"""Faults that would end the whole process, or could not be ended, with other workers."""
 
 FAULTY = 0.45
-"""Share of workers that come to grief."""
+"""Share of workers that fail."""
 
 FROM_OUTSIDE = ("close from a thread", "drop")
 
@@ -36,7 +36,7 @@ class Plan:
         count: items of a pass.
         kinds: of items.
         fault: what ends the worker before its time, or "".
-        at: before which item, or after which, it does.
+        at: the item before or after which it does so.
         options: of the worker.
         passes: what is done in each pass.
     """
@@ -55,9 +55,9 @@ PASSES = ("all", "all", "all", "leave", "leave", "supersede", "keep", "unused", 
 
 
 def draw(rng: Random, backends: Sequence[str]) -> list[Plan]:
-    """Draw a step: one plan, or some for workers at the same time.
+    """Draw a step: one plan, or several for workers at the same time.
 
-    Those are in threads, and a process that has threads is not forked.
+    Several run in threads, and a process that has threads is not forked.
     """
     count = rng.choice([1, 1, 1, 1, 2, 3])
     if count > 1:

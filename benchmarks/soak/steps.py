@@ -50,7 +50,7 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Tally) -> None:
-        """Count what somebody else has counted, too."""
+        """Add what another tally has counted."""
         self.items += other.items
         self.nbytes += other.nbytes
         self.passes += other.passes
@@ -69,14 +69,14 @@ class Tally:
 
 
 class Faulty(Exception):  # noqa: N818  it is what a plan wanted
-    """The worker has come to the end that the plan wanted."""
+    """The worker has failed as its plan wants."""
 
 
 class Passing:
-    """What the items of a pass must be.
+    """Checks the items of a pass.
 
-    A worker whose pass was left before it had begun may not have begun it at all. So the number
-    of a pass may be less than that of the parent's, though never that of one before.
+    If the parent leaves a pass before the worker has begun it, the worker may never begin it. So
+    a pass may have a lower number there than here, though never that of an earlier pass.
     """
 
     def __init__(self, plan: Plan, latest: int) -> None:
@@ -85,7 +85,7 @@ class Passing:
         self._expected: Expected | None = None
 
     def check(self, index: int, item: Any) -> None:
-        """Raise an AssertionError unless that is the item of an index."""
+        """Raise an AssertionError unless `item` is the one of an index."""
         if self._expected is None:
             assert 0 < item[0] <= self._latest, f"an item of pass {item[0]} came"
             self._expected = Expected(self._plan.seed, item[0], self._plan.kinds)
@@ -104,14 +104,14 @@ class Life:
         self._plan = plan
         self._tally = tally
         self._passes = 0
-        self._left = False  # a pass that may have failed since
+        self._left = False  # whether a pass was left, which may have failed since
         self._kept: list[tuple[Passing, list[Any]]] = []
 
     def live(self) -> None:
         """Live it, and check.
 
         Raises:
-            AssertionError, Exception: something was not as it had to be.
+            AssertionError, Exception: a check failed.
         """
         plan = self._plan
         try:
@@ -145,7 +145,7 @@ class Life:
         self._tally.workers[plan.backend] += 1
         given: dict[str, Any] = dict(plan.options, backend=plan.backend, fallback=None)
         if plan.fault == "timeout":
-            given["shutdown_timeout"] = 0.5  # it would sleep on
+            given["shutdown_timeout"] = 0.5  # the worker would sleep on
         if plan.backend in START_METHODS:
             given.update(backend="subprocess", mp_context=plan.backend)
         if plan.fault == "initializer":
@@ -161,7 +161,7 @@ class Life:
             raise error
         kind: Any = _EXPECTED.get(fault, farside.WorkerDiedError)
         if self._left and type(error) is farside.IterableClosedError and error.__cause__:
-            error = error.__cause__  # the parent has heard of it in a pass that it left
+            error = error.__cause__  # the parent learned of the failure in a pass that it left
         if not isinstance(error, kind):
             raise error
         if fault in {"initializer", "fn", "iter", "next"} and not isinstance(error, LookupError):
@@ -194,7 +194,7 @@ class Life:
     def _take(
         self, remote: Any, what: str, source: Iterator[Any], expected: Passing, kept: list[Any]
     ) -> None:
-        """Take the items of a pass, each of which leaves at least None in `kept`."""
+        """Take the items of a pass. For each of them, append the item or None to `kept`."""
         plan = self._plan
         outside = self._outside(remote, what)
         if what == "unused":
@@ -293,7 +293,7 @@ async def _next(source: Any) -> Any:
 
 
 def await_no_interpreters() -> None:
-    """Wait until a fork does not kill its child."""
+    """Wait until no subinterpreter lives, with which a fork would kill its child."""
     deadline = time.monotonic() + 20
     while meters.held().interpreters > 1:
         assert time.monotonic() < deadline, "an interpreter was left behind"

@@ -1,8 +1,8 @@
-"""A source: what a worker yields, and how the parent tells that it arrived unharmed.
+"""A source: what a worker yields, and how the parent checks that it arrived unharmed.
 
-One source serves every contestant. Those that run an iterable call it and iterate on what that
-returns; those that map a function map `function_of(source)` over `Source.inputs`.
-Either way item number `i` is the same.
+One source serves every contestant. Contestants that run an iterable call the source, and iterate on
+the result. Contestants that map a function map `function_of(source)` over `Source.inputs`. Either
+way item number `i` is the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class WrongItemError(Exception):
 class Source:
     """An iterable of numbered items. Subclasses define at least `item` and `check`.
 
-    It travels to the worker before `__call__` has prepared anything there, so it is small.
+    It is sent to the worker before `__call__` prepares anything there, so it is small.
 
     Attributes:
         nbytes: Size of the payload of one item; 0 where items are small objects.

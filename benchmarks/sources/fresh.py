@@ -45,7 +45,7 @@ class Fresh(Source):
 
 
 class Swelling(Fresh):
-    """The same; but the first are tiny, to find out what a worker takes that holds no item."""
+    """The same, but the first are tiny, to find out what memory a worker without items takes."""
 
     TINY = 20
 
@@ -63,12 +63,12 @@ class Allocated(Fresh):
 
         import farside
 
-        # The first farside that has it is not the first that is measured.
+        # Some older revisions that are measured do not have it.
         memory = farside.allocate(self.nbytes)  # type: ignore[operator,unused-ignore]
         array: Any = np.frombuffer(memory, dtype=np.int64)
         array[0] = array[-1] = index
         return array
 
     def verify(self, item: Any, index: int) -> None:
-        """Compare both ends; nothing is said of what lies between."""
+        """Compare both ends; what lies between is arbitrary."""
         self.check(item, index)

@@ -14,9 +14,9 @@ FILES = 500
 BATCH = 25
 SIDE = 128
 _PICTURES = 20
-"""So many are different: the time is for decoding them, and not for making them."""
+"""How many are different; making more of them would only take time."""
 _STEP = 12
-"""Between the shades of the corner by which a picture is known again."""
+"""The difference between the shades of a corner, by which a picture is known again."""
 
 
 def read_batch(paths: list[str]) -> Any:
@@ -43,7 +43,7 @@ class JpegBatches(Source):
         self.folder = folder
 
     def make_files(self, folder: str) -> None:
-        """Write the pictures into a folder, and read them there."""
+        """Write the pictures into a folder, from which the items are then read."""
         import numpy as np
         from PIL import Image
 

@@ -2,8 +2,8 @@
 
 The items are made before the clock starts and yielded in turn, so that a source costs next to
 nothing. They are never changed: some contestants pickle an item in another thread, after the
-generator went on. Arrays are yielded as new views, so that what pickles several of them together
-still writes each.
+generator went on. Arrays are yielded as new views, so that a pickle of several items still has the
+bytes of each.
 """
 
 from __future__ import annotations
@@ -103,12 +103,12 @@ def increased(array: Any) -> Any:
 
 
 class ReturnedArrays(Arrays):
-    """The same, each from an array that this process gives, and in which all is less by one."""
+    """The same, but each is made from an array of this process whose numbers are less by one."""
 
     direct = staticmethod(increased)
 
     def inputs(self) -> Iterator[Any]:
-        """Return new views of some arrays, in turn; they are made before the first."""
+        """Return new views of some arrays, in turn. The arrays are made before the first view."""
         ring = [self.make(number - 1) for number in range(self.size)]
         return (ring[index % self.size][:] for index in self.indices())
 

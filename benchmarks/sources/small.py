@@ -56,7 +56,7 @@ def digits_below(number: int) -> int:
 
 
 class Record:
-    """What a record says of its origin: an object of a plain class, as a dataclass makes it."""
+    """The origin of a record: an object of a plain class, as a dataclass makes it."""
 
     def __init__(self, file: str, line: int) -> None:
         self.file, self.line = file, line
@@ -215,6 +215,6 @@ class Pids(Source):
         return os.getpid()
 
     def check(self, item: Any, index: int) -> None:
-        """Another process it must be."""
+        """Check that it is another process."""
         expect("type of item", type(item), int)
         expect(f"whether item {index} is from this process", item == os.getpid(), False)

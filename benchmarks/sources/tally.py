@@ -1,4 +1,4 @@
-"""Numbers that come in any order."""
+"""Checks numbers that come in any order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LATE = 1 << 16
 
 
 class Tally:
-    """Takes the numbers as a source does that is in order; whether they are right is told later."""
+    """Takes numbers by the methods of a source; `finish` tells later whether they are right."""
 
     def __init__(self) -> None:
         self._seen: list[Any] = []
@@ -25,7 +25,7 @@ class Tally:
         self._seen.append(item)
 
     def consume(self, iterator: Iterator[Any], first: int, number: int) -> None:
-        """Take so many; it costs some 10 to 20 ns more for each than adding them up does."""
+        """Take so many. For each, this costs some 10 to 20 ns more than adding them up."""
         self._seen.extend(islice(iterator, number))
         expect("number of items", len(self._seen), first + number)
 
