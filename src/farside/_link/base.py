@@ -129,7 +129,7 @@ class Link(ABC):
 
     @abstractmethod
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
-        """Tell the worker whether somebody waits; if so, it sends each item once that is made."""
+        """Tell the worker whether somebody waits: then it sends each item as soon as it is made."""
 
     @abstractmethod
     def acknowledge(self, epoch: int, total: int) -> None:
