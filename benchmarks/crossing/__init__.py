@@ -1,4 +1,4 @@
-"""How fast the objects cross that libraries for loading data make.
+"""How fast objects of common data libraries cross from a worker to the loop.
 
 Each item is sent by a worker of farside, and by a process that pickles into a pipe, in turn.
 """
