@@ -146,7 +146,7 @@ class Link(ABC):
         """Return which input of a map the worker has begun in a pass, and since when it runs.
 
         Returns:
-            A pair: the input's index plus one (0: none was begun; None: unknown), and the time of a
+            The input's index plus one (0 if none was begun, None if unknown), and the time of a
             monotonic clock, or None. See `farside.backends.begun_input`. A link without this method
             knows neither, and then ``task_timeout`` is refused.
         """

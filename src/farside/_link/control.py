@@ -76,7 +76,7 @@ def begin_batch(begun: Any, epoch: int, first: int, made: int) -> None:
 
     The worker sets the third word to `made` when it begins the first of them, and adds one for each
     after it: a small number is written in half of the time. The first word is what has to be added.
-    Until then, both together tell the input before, or `first` if none was made.
+    Until that input is begun, both together tell the one before, or `first` if none was made.
     """
     begun[2] = max(0, made - 1)
     begun[0] = acknowledged_word(epoch, first + 1 - made & _COUNT)

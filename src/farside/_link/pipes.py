@@ -87,7 +87,7 @@ class PipeLink(Link):
         return self._arena if self._control[SECOND_PART] else None
 
     def watch(self, sentinel: int) -> None:
-        # A duplicate: the thread that finds that the worker has ended closes the original.
+        # A duplicate: any thread that finds that the worker has ended may close the original.
         self._sentinel = opened(lambda: os.dup(sentinel))
         self._sentinel_fd = self._sentinel.fileno()
 

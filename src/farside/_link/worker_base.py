@@ -110,7 +110,7 @@ class WorkerLink(ABC):
 
     @abstractmethod
     def alert(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
-        """Keep `attention` and `alerted` from being 0 whatever the parent does, or end that."""
+        """Make `attention` and `alerted` non-zero whatever the parent does, or take that back."""
 
     @abstractmethod
     def parent_waits(self) -> bool:

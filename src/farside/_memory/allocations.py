@@ -4,7 +4,7 @@ Such a block belongs to the worker while any view of it lives there, and to the 
 is sent until the parent gives it back; so it may belong to both. It is sent without a copy. As the
 parent has only one flag to set for it, it is not sent again before it has come back.
 
-The views are leases, as in `leases`, so only C code that takes no lock runs at their end. It
+The views are leases, as in `leases`, so only C code that takes no lock runs at their end. That code
 records the slot, for the next call of `Arena`.
 """
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _live: WeakValueDictionary[int, Views] = WeakValueDictionary()  # by `id`
 _forking: list[Any] | None = None
-"""From a fork until `_settle`: the lives of all leases that were alive since the fork began."""
+"""From a fork until `_settle`: the lives of all leases that were alive at any time since it began.
+"""
 
 _child: tuple[Descriptor, int] | None = None
 """Also from a fork until `_settle`: the read end and the write end of the pipe."""
