@@ -163,9 +163,9 @@ def snapshots(state: Mapping[str, Any]) -> list[Snapshot]:
 
 
 def of_rank(state: Mapping[str, Any], rank: int, world_size: int) -> dict[str, Any]:
-    """Return the state of one rank, as a part of the state of all ranks: see `merge`.
+    """Return the state of one rank, taken out of the state of all ranks that `merge` has made.
 
-    The state of one rank is returned as it is. Raise ValueError if it is that of another rank.
+    The state of a single rank is returned as it is. Raise ValueError if that is another rank.
     """
     made, ranks, size = dict(state), state["ranks"], state["world_size"]
     if not _is_of_all(state):

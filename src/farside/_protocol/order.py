@@ -235,7 +235,7 @@ class Turns(NamedTuple):
     def begin(cls, sharding: Sharding, place: Place = BEGIN) -> Turns:
         """Return the turns of all slots, beginning at a place in a pass."""
         shards: Sequence[int] = range(count_of(sharding))
-        if sharding.before:  # mostly, one range is left, and stays one: there may be millions
+        if sharding.before:  # one gap, as a rule, stays a `range`: it may have millions
             left = [range(*gap) for gap in gaps_of(sharding.before, len(shards))]
             shards = left[0] if len(left) == 1 else [shard for each in left for shard in each]
         cycle = min(sharding.cycle_length, len(shards) or 1)  # other slots would have no shard
@@ -324,7 +324,7 @@ class Turns(NamedTuple):
         return Place(ended, tuple(sorted(begun)), now.slot if now.live else 0)
 
     def ended_since(self, heads: Sequence[int] = ()) -> list[int]:
-        """Return the shards that have ended since `heads` were the heads, or the first turn."""
+        """Return the shards that have ended since `heads` held, or else since the first turn."""
         firsts = heads or (0,) * len(self.heads)
         slices = zip(self.chains, firsts, self.heads)  # noqa: B905  equal
         return [shard for chain, first, head in slices for shard in chain[first:head]]

@@ -447,7 +447,7 @@ class ParentCore(ParentMachine):
                 self._fail(ending, End(kill=True))
             return
         if not self._call_is_said:
-            return  # this answers an earlier call, which was abandoned; the present one is not sent
+            return  # of an earlier call, which was abandoned; the present one is not sent yet
         self.barren, self._inherited = 0, None
         if self.call is not None and failure is None:
             self.effects += (Answer(self.call, frame),)

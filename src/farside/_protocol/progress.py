@@ -1,9 +1,9 @@
 """What a worker reports of its place in a pass, beside items: bodies of PROGRESS_REPORTED. Pure.
 
 There are two kinds. A *snapshot* is the state of what the user iterates on, at an item of a shard.
-A worker that continues at that item or later loads it, and need not make the items before it again.
-The other kind tells how many items a worker has *skipped*, while it makes items again that the loop
-has had.
+A worker that continues at that item or later loads the snapshot, and need not make the items before
+it again. The other kind tells how many items a worker has *skipped*, while it makes items again
+that the loop has had.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Snapshots:
             del kept[len(kept) - len(items) + 1 + gaps.index(min(gaps))]
         self._kept.pop(snapshot.shard, None)  # so that the shard that was added to last comes last
         self._kept[snapshot.shard] = tuple(kept)
-        if len(self._kept) > MOST_SHARDS:  # nearly all have ended; if not, more is made again
+        if len(self._kept) > MOST_SHARDS:  # nearly all have ended; for others, more is made again
             del self._kept[next(iter(self._kept))]
 
     @property

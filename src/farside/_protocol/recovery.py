@@ -24,11 +24,11 @@ NO_LIMITS = Limits()
 STACK_SECONDS = 0.5  # for a worker out of time to report its stacks, which takes milliseconds
 MOST_FUTILE = 5  # how many workers of a map in a row are replaced if they begin no input
 PAUSE_SECONDS = 0.1
-"""The pause before a restart after a restarted worker that has made no progress. Each further such
-worker in a row doubles the pause."""
+"""How long to wait before a restart, if the worker that has ended was a restarted one and has made
+no progress. Each further such worker in a row doubles the pause."""
 
 LONGEST_PAUSE = 10.0
-STEADY_SECONDS = 10.0  # a worker that has stood by for so long resets the count of futile ones
+STEADY_SECONDS = 10.0  # a worker that lives so long after its start resets the count of futile ones
 
 
 def may_hand_over(ending: Ending, *, used: bool) -> bool:
