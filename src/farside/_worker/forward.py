@@ -116,7 +116,7 @@ def mute(*, on: bool) -> None:
 
 
 def send_last(link: WorkerLink) -> None:
-    """Send what waits for room, and how many records were dropped: no later record may tell it."""
+    """Send what waits for room, and how many were dropped, as no later record may report it."""
     try:
         if current is not None:
             current.tell_dropped()

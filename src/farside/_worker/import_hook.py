@@ -20,7 +20,7 @@ def when_imported(module: str, act: Callable[[], object]) -> None:
 
 
 class _Finder:
-    """Finds a module by the other finders. It stays until the module is loaded, not only found."""
+    """Finds a module by the other finders, until it is loaded: it may be found and not loaded."""
 
     def __init__(self, module: str, act: Callable[[], object]) -> None:
         self.module = module

@@ -50,7 +50,7 @@ def find_method(made: object, name: str, origin: str) -> Callable[..., Any]:
             f"there is nothing to call {name!r} of: no setup was given; pass setup, a function "
             "that makes it in each worker"
         )
-    if name == "__getattribute__":  # as `getattr` does: also by `__getattr__`
+    if name == "__getattribute__":  # as the builtin does: `__getattr__` may know it
         return partial(getattr, made)
     kind = type(made).__name__
     try:
@@ -82,7 +82,7 @@ def loopable(iterator: Iterator[Any]) -> Iterator[Any]:
 def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
     """Return an iterator for a ``for`` loop that only calls ``next()`` of the user's iterator.
 
-    So that one never begins anew. After its end it is not called any more: it may wait for ever.
+    So that iterator never begins anew. It is not asked again after its end: it may wait for ever.
     """
     return chain(map(next, repeat(iterator)))
 

@@ -42,8 +42,8 @@ subinterpreter whose threads still run Python code crashes a process that exits.
 _LATE = (0.0, 0.2, 0.2)  # seconds before each SystemExit in a finalizer that takes too long
 
 _GRACE = 0.4
-"""Seconds for what follows user code, where finalizers have no time of their own; and once more
-until a subprocess without a parent ends itself."""
+"""Seconds for what follows user code, if finalizers have no time of their own, or the parent is
+gone; and then once more until a subprocess without a parent ends itself."""
 
 
 class Commands:
@@ -67,10 +67,10 @@ class Commands:
         self._alert(True)
 
     def take_back(self) -> list[int]:
-        """Take back tasks that were not begun; return their numbers. Call it where `put` is called.
+        """Take back tasks that were not begun; return their numbers. The thread that puts calls it.
 
-        There are none while the other thread takes a command. Only the last tasks to have come are
-        taken back. Otherwise the parent could take the result of a later task for that of an
+        It returns none while the other thread takes a command. It only takes back the tasks that
+        have come last. Otherwise the parent could take the result of a later task for that of an
         earlier one, since results have no label. A command that has brought tasks stays, without
         them: the other thread may have seen that there is a command, and would wait for it before
         it sends what it has made.

@@ -77,8 +77,8 @@ def _make(self: logging.Manager, name: str) -> logging.Logger:
 
 @wraps(_basic_config)
 def _configure(**options: Any) -> None:
-    # `logging.info` and the like call this if the root logger has no handler. Here the parent's
-    # handlers take its place, and one more would print all records a second time.
+    # `logging.info` and the like call this if the root logger has no handler. The parent's handlers
+    # show the records, and one here would print them a second time.
     by_logging = sys._getframe(1).f_globals is vars(logging)  # noqa: SLF001
     if not by_logging or forward.current is None or not forward.current.is_here():
         _basic_config(**options)

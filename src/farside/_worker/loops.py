@@ -101,7 +101,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                 break
             load = None if mapper.plain else mapper.load
             for entry in inputs:
-                # The time is first: a reader of the number must not find that of an earlier input.
+                # The time is first: a reader of the number must not find an earlier input's time.
                 if timed:
                     begun[1] = monotonic_ns()
                 begun[2] = made

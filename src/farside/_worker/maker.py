@@ -34,7 +34,7 @@ _QUICK_SECONDS, _MANY = 2e-6, 100
 the loop no longer checks after each item whether the parent has begun to wait. The check would take
 a sixth of the time of the smallest items. The frame is full soon, or the flusher sends it."""
 
-_SLOW_SECONDS = 0.001  # if so long a time has passed since the last look, it checks that again
+_SLOW_SECONDS = 0.001  # after a look that comes so late, the loop makes that check again
 
 
 class Maker:
@@ -49,7 +49,7 @@ class Maker:
         describe: Callable[[Trouble], Failure],
     ) -> None:
         self.tasks = Tasks()
-        # Items of the pass that were made or count as made; and that counted so when it began.
+        # How many items of the pass were made or count as made: by now, and when it began.
         self.made = self._before = 0
         self._link = link
         self._commands = commands

@@ -1,4 +1,4 @@
-"""Runs a function over inputs, which the parent gives while the pass goes on."""
+"""Runs a function over inputs, which the parent gives while the pass runs."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ class Part(Stateful):
     generators by a number, is called before each batch but the first, so that a worker that
     continues at a batch draws what the one before would have drawn.
 
-    If the data set has a state, a new copy of it is iterated. Otherwise, after a pass that was left
-    or resumed, the next one would begin where that has ended.
+    If the data set has a state, a new copy of it is iterated in each pass. Without the copy, a pass
+    that was left, or resumed from a state, would let the next one begin where it has ended.
     """
 
     def __init__(

@@ -72,7 +72,7 @@ class Skips:
         return dropped
 
     def take(self, source: Iterator[Any]) -> list[Any]:
-        """Return one item, which counts as dropped, or none at the end. Raise `LeftError` too."""
+        """Return one item, which counts as dropped, or none at the end. Raises as `drop` does."""
         began = monotonic()
         found = [*islice(source, 1)]
         self._advance(len(found), monotonic() - began)

@@ -35,7 +35,7 @@ def main(ends: Iterable[int], job: Job | None) -> None:
     # A daemon may have a thread of its own for signals, and have blocked them for all others.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     signal.set_wakeup_fd(-1)
-    # From a fork server that a daemon has started, they may have the numbers of standard streams.
+    # Ends that come from a fork server of a daemon may have the numbers of standard streams.
     fds = [above_standard(end if isinstance(end, int) else end.detach()) for end in ends]
     fill_standard()
     for fd in fds:

@@ -37,7 +37,7 @@ class Tasks:
     first: int | None = None  # how many items come before those made here; None: they have no index
     calls = False  # whether a function makes an item of each input (`loops.make_results`)
     one_by_one = False  # whether each item is sent before the next is begun
-    goes_on = False  # whether the next pass goes on where an earlier one was left
+    goes_on = False  # whether the next pass continues where an earlier one was left
     replaceable = False  # whether a worker of another backend may do the whole pass again
     begun: Any  # the words of `control.BEGUN`
     skips: Any = None  # counts the items that are made again
@@ -70,7 +70,7 @@ class Tasks:
         return None
 
     def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
-        """Record that the task stops for a while, or goes on."""
+        """Record that the task continues (`on`), or that no task runs for a while."""
 
     def leave(self, made: int = 0) -> None:
         """Close what the pass has open, after `made` items."""
