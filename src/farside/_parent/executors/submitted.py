@@ -37,8 +37,8 @@ other at the parent, so with them, the limit is the second times their number.""
 
 _MOST_AHEAD = 15  # how many calls a worker has ahead, at most
 _SHARE = 4
-"""All workers together have as many calls ahead as wait, divided by this, or one each. So the last
-calls are shared among all."""
+"""All workers together have at most as many calls ahead as wait, divided by this, or one each. So
+the last calls are shared among all."""
 
 _SILENT_SECONDS, _MOST_SILENT_SECONDS = 0.005, 0.05
 """After so long without a result, a worker is asked for the calls that it has not begun; then again

@@ -119,7 +119,7 @@ class InputAnchors(Anchors):
         return of_input(entry)
 
     def known_of(self, place: Place, most: int = 1) -> list[tuple[int, int, bytes]]:
-        """Return two of the kept anchors: the first, and the latest before the end of a place."""
+        """Return the first anchor that is kept, and the latest before the end of a place."""
         kept = sorted(self._kept)
         latest = bisect_left(kept, place.end) - 1
         numbers = {kept[0], kept[latest]} if latest >= 0 else ()

@@ -21,7 +21,7 @@ from .queues import Queue
 class Answers(Delivery):
     """Takes the answers of workers out of their queues. `front` inputs are done."""
 
-    unit = "input"  # what messages call one
+    unit = "input"  # what messages call an input
 
     def __init__(self, plan: Plan, place: Place) -> None:
         super().__init__(plan.workers, counting=plan.ahead is not None)
@@ -52,7 +52,7 @@ class Answers(Delivery):
         return error
 
     def index_of(self, number: int) -> int:
-        """Return the index by which users know an input, given its number among workers."""
+        """Return the index by which users know an input, given the number that workers know."""
         return number
 
     def failed(self, number: int, error: BaseException | None) -> list[Any]:

@@ -43,7 +43,7 @@ class AsyncSupply(Supply):
     the task awaits more in `feed`, and wakes the loop, which calls `take` again. So the loop gets
     results while an input is awaited, and cancelling the loop's task does not cancel that input.
 
-    Passes over the same inputs share the list `asking`, of the one whose task may ask for inputs.
+    Passes over the same inputs share the list `asking`. It has the one whose task asks for inputs.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ MOST_BATCHES = 8
 """How many batches a worker has at most, so that it has inputs while the parent gets no processor
 for a moment. When half of them are left, it is given more, several in one message."""
 
-BATCHES, LARGE_BYTES = 3, 1 << 20  # at most, once they have so many bytes: to fit a cache
+BATCHES, LARGE_BYTES = 3, 1 << 20  # batches at most, once they have so many bytes: to fit a cache
 GROWTH = 4  # a batch is at most so many times as large as the one before
 
 

@@ -27,8 +27,8 @@ _OFTEN_SECONDS = BATCH_SECONDS / 2
 be because the loop was busy, or because the workers are in step."""
 
 _LEFT = 4
-"""Where a worker has more than `_AHEAD` shards, so many times as many are undealt for each worker.
-If a long shard holds it up, the others have these to read meanwhile."""
+"""If workers may have more than `_AHEAD` shards, then for each worker at least so many times that
+number are not dealt yet. While a long shard holds one worker up, the others have these to read."""
 
 
 class Dealt(Delivery):

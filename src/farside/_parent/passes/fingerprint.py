@@ -16,7 +16,7 @@ _BY_PLACE = frozenset({"FRAME", "BINGET", "LONG_BINGET"})  # whose arguments dep
 
 
 def fingerprint(shards: Sequence[Any] | None) -> str:
-    """Return a fingerprint of shards; an empty one for None, which stands for a mere number."""
+    """Return a fingerprint of shards; an empty one for None: then they are only numbers."""
     if shards is None:
         return ""
     digest = blake2b(digest_size=8)
