@@ -219,7 +219,7 @@ class InlineLink(Link):
         return try_lock(self._working, self._end, max(0.0, timeout)) or self._ended
 
     def _end(self) -> bool:
-        """With the lock, end the worker unless it is at work; tell whether it was let go."""
+        """End the worker, unless it is at work. Called with the lock. Returns True, for `wait`."""
         if not self._at_work and not self._ended:
             self._ended = True
             self._frames.clear()

@@ -140,7 +140,7 @@ class _Config(dict[str, Any]):
 
 
 def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
-    """Do `work`, which starts a process, and hide the main module if it must not import that."""
+    """Do `work`, which starts a process, and hide a main module that it must not import."""
     # A script that comes from standard input has ``"<stdin>"`` for its file, and every spawned
     # process would fail to open that. If a worker has an environment of its own (`always`), its job
     # imports the main module instead, once the environment is set up.

@@ -72,7 +72,7 @@ def of_item(item: Any, encoder: Encoder) -> set[bytes]:
 
 
 def is_comparable(item: Any, encoder: Encoder) -> bool:
-    """Tell whether an equal item would have equal digests. This is slow: ask if digests differ.
+    """Tell whether an equal item would have equal digests. Slow, so only for digests that differ.
 
     It may have other digests if it holds sets, arrays with padding bytes, a class that cloudpickle
     pickles by value (under a random name), or contents on a GPU (torch writes their address).

@@ -36,7 +36,10 @@ class SharedCall:
 
 
 def table_of_calls() -> Table:
-    """Return the reducers for a call that is sent at any time. They refuse shared memory."""
+    """Return the reducers for a call that is sent at any time.
+
+    They refuse objects of ctypes in shared memory, which would arrive as copies.
+    """
     table = Table()
     proxy = getattr(sys.modules.get("multiprocessing.managers"), "BaseProxy", None)
     if proxy is not None:

@@ -40,8 +40,8 @@ _lock = threading.RLock()
 _PATIENCE = 0.1
 """How many seconds to wait for the lock. A thread that has it for longer is running user code: a
 finalizer that the collector calls, or a signal handler. This may wait for the very thread that
-wants the lock, as `close()` does for that of a subinterpreter. It does not fork meanwhile, so the
-other thread goes on without the lock."""
+wants the lock, as `close()` does for that of a subinterpreter. So the other thread goes on without
+the lock: the first one does not fork meanwhile, and threads that fork wait for the lock too."""
 _live: WeakSet[Closable] = WeakSet()
 _inheriting = threading.local()
 _fillers = 0

@@ -46,7 +46,7 @@ class Sigaction:
         self._pythons = bytes(self._handler), bytes(self._flags)
 
     def foreign(self) -> Callable[[Step], Step] | None:
-        """Return what lets a step keep the present action; None if that action is Python's own."""
+        """Return what makes a step keep the present action; None if this is Python's own."""
         self._ask()
         handler, flags = self._pythons
         if self._handler == handler and self._flags == flags:

@@ -24,7 +24,7 @@ class Record(NamedTuple):
     """
 
     seconds: float
-    """The time from the begin of the recording until the parent sent or received it."""
+    """The time from the start of the recording until the parent sent or received it."""
     direction: str
     """``"down"`` to the worker, ``"up"`` to the parent."""
     name: str

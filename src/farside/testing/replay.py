@@ -217,7 +217,7 @@ def _alike(index: int, one: Any, other: Any, encoder: Encoder) -> bool:
 def _equal(one: Any, other: Any) -> bool:
     try:
         return bool(one == other)
-    except Exception:  # such as for arrays, whose comparison has no single truth value
+    except Exception:  # arrays in it have no single truth value; their bytes were compared
         return False
 
 

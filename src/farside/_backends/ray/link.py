@@ -174,7 +174,7 @@ class CallLink(Link):
             self._grant()
 
     def _grant(self) -> None:
-        """If the worker's wish is fulfilled by now, let it continue before its usual next call."""
+        """Tell the worker if its wish is fulfilled by now: its next usual call comes too late."""
         if self._heard.grant() and not self._pull_more():
             self._push_words()
 

@@ -53,7 +53,7 @@ def beside(parts: Sequence[Part], length: int) -> list[Any]:
 
 
 def joined(parts: list[Any], buffers: Recycled | None = None) -> bytes | bytearray | memoryview:
-    """Join the parts of a body. Large ones are copied, since Ray's memory is read-only."""
+    """Join the parts of a body. Those that lie in Ray's memory are copied: it is read-only."""
     if len(parts) == 1 and type(parts[0]) is bytes:
         return parts[0]
     if buffers is None or size(parts) < _RECYCLED_BYTES:

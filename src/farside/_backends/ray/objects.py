@@ -21,7 +21,7 @@ from typing import Any
 from ..._memory.parts import Part, Ref
 from .messages import Reply
 
-OBJECT_BYTES = 1 << 22  # contents of this size are written from where they lie, others are copied
+OBJECT_BYTES = 1 << 22  # contents from this size on are written from where they lie, others copied
 
 
 class Lent:
