@@ -59,7 +59,7 @@ class Outbox:
         # What waits. Atoms are appended directly, copies by `copies`, all else by `put`; ``bytes``
         # are pieces (see `joined`), or pickles where none are made any more.
         self.entries: list[Any] = []
-        self.copies: dict[type, AddCopy] = dict(ADD_COPY)  # nothing while few items are plain
+        self.copies: dict[type, AddCopy] = dict(ADD_COPY)  # empty while few items are plain
         # Shorter texts are atoms, whose bytes are not counted. Where little may wait, this is low.
         self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))

@@ -30,7 +30,7 @@ _CHUNK_SECONDS = 0.01
 
 
 class LeftError(Exception):
-    """A command waits, so the pass is over."""
+    """A command that ends the pass waits."""
 
 
 class Skips:
@@ -60,7 +60,7 @@ class Skips:
         self._say(text, warning=True)
 
     def drop(self, source: Iterator[Any], count: int) -> int:
-        """Drop `count` items; return how many there were. Raise `LeftError` if a command waits."""
+        """Drop `count` items; return how many there were. Raise `LeftError` if the pass is left."""
         dropped = 0
         while dropped < count:
             began = monotonic()
@@ -118,7 +118,7 @@ def pass_over(
     and a digest for each item to compare, by ascending index. `of` names the iterable in messages.
 
     Raise `ReplayDivergedError` if there are fewer items, or others; with `surely`, also if an item
-    cannot be compared. Raise `LeftError` if a command waits.
+    cannot be compared. Raise `LeftError` if the pass is left meanwhile.
     """
     loaded = "" if begun is None else "; what load_state_dict() loaded may be to blame too"
     source, passed = resumable(iterator), begun or 0
