@@ -94,7 +94,7 @@ class Encoder:
         self._modules = self._table.modules
         array = getattr(modules.get("numpy"), "ndarray", None)
         if array is not None and self._array is None:
-            from .arrays import Templates  # it imports NumPy
+            from .arrays import Templates  # which imports NumPy
 
             self._templates = Templates()
             self._array = array

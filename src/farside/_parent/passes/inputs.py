@@ -118,7 +118,7 @@ def _compare(number: int, digest: bytes, by_value: bool, item: Any) -> Any:  # n
     except Exception as error:
         if handlers.raised(error):
             raise
-        why, problem = f", which does not pickle ({one_line(error)})", error  # that one did
+        why, problem = f", which does not pickle ({one_line(error)})", error  # that of the pass did
     which = f"input of index {number}" if number else "first input"
     raise ReplayDivergedError(
         f"the {which} differs from that of the pass whose state was loaded: it is "

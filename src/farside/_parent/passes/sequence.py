@@ -160,7 +160,7 @@ class ItemSequence:
         )
 
     def _look(self, *, anew: bool) -> int:  # noqa: ARG002  it matters to a map
-        """Return how many shards there are. With `anew`, a map makes its fingerprint again."""
+        """Return how many shards there are. A map makes its fingerprint; with `anew`, always."""
         return self._sharding.total
 
     def _find(self, begun: int, behind: int) -> tuple[int, Start]:
