@@ -37,9 +37,9 @@ class SharedByProcessesError(NotPicklableError):
 def pack_call(options: Options, *, main_importable: bool, here: bool = False) -> bytes | SharedCall:
     """Pickle ``fn``, the initializers and the finalizers, or raise NotPicklableError.
 
-    If they hold objects that can be sent only as a process starts, return a `SharedCall` instead; a
-    worker that is `here`, in this process, gets the contents of that unpickled. `main_importable`
-    is also true if the worker has the main module already.
+    If they hold objects that can be sent only as a process starts, return a `SharedCall` instead. A
+    worker that is `here`, in this process, gets those objects as they are. `main_importable` is
+    also true if the worker has the main module already.
     """
     with contextlib.suppress(NotPicklableError):
         return _pickle_once(options, main_importable=main_importable)

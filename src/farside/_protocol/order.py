@@ -235,7 +235,7 @@ class Turns(NamedTuple):
     def begin(cls, sharding: Sharding, place: Place = BEGIN) -> Turns:
         """Return the turns of all slots, beginning at a place in a pass."""
         shards: Sequence[int] = range(count_of(sharding))
-        if sharding.before:  # one gap, as a rule, stays a `range`: it may have millions
+        if sharding.before:  # a single gap, as usual, stays a `range`: it may have millions
             left = [range(*gap) for gap in gaps_of(sharding.before, len(shards))]
             shards = left[0] if len(left) == 1 else [shard for each in left for shard in each]
         cycle = min(sharding.cycle_length, len(shards) or 1)  # other slots would have no shard

@@ -94,7 +94,7 @@ def _note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 
 
 def _defer_with_care(work: Callable[[], T], handler: Any, foreign: Any, *, once: bool) -> T:
-    """Do what `defer_sigint` does if code in C has a say in SIGINT, or with `once`."""
+    """Do the work of `defer_sigint` when code in C has a say in SIGINT, or with `once`."""
     global _held  # noqa: PLW0603  as in `defer_sigint`
     came: list[FrameType | None] = [] if once else _came
     hold = partial(signal, SIGINT, partial(_note_first, came, handler) if once else _note)

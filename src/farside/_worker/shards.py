@@ -63,7 +63,7 @@ class ShardReader(Tasks):
         self._latest = -1  # the slot whose state was asked for last
         # An iterator whose steps make items, how many steps it has, and the shards of the steps.
         self._walk: tuple[Any, int, tuple[int, ...]] = ((), 0, (0,))
-        # Whose turn it was when that began; or how many items of its shard had been read then.
+        # Whose turn it was when that began; if shards are dealt, how many items had been read.
         self._turns: Turns | int = 0
         self._epoch = self._seed = 0
         return self

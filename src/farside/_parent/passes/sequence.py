@@ -160,7 +160,7 @@ class ItemSequence:
         )
 
     def _look(self, *, anew: bool) -> int:  # noqa: ARG002  it matters to a map
-        """Return how many shards there are. A map makes its fingerprint; with `anew`, always."""
+        """Return how many shards there are. A map may make its fingerprint, `anew` if asked to."""
         return self._sharding.total
 
     def _find(self, begun: int, behind: int) -> tuple[int, Start]:
