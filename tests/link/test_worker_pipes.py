@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import pytest
+
+from farside._link import worker_pipes
 from farside._link.control import ACKNOWLEDGED, acknowledged_word
 from farside._link.pipes import PipeLink
 from farside._link.worker_pipes import PipeWorkerLink
@@ -49,3 +52,18 @@ def test_to_wait_counts_as_waiting_and_nothing_after_it_does(
         after = parent.gauges().worker_waited
         assert after > before
         assert parent.gauges().worker_waited == after
+
+
+def test_a_frame_that_was_not_sent_takes_no_note_of_a_parent_that_waits(
+    parent: PipeLink, worker: PipeWorkerLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker waited for the parent, before it told of what a signal handler had raised."""
+
+    def struck(*_: object) -> bytes:
+        raise TimeoutError
+
+    parent.tell_waiting(True)
+    monkeypatch.setattr(worker_pipes, "header", struck)
+    with pytest.raises(TimeoutError):
+        worker.send(0, 0)
+    assert worker.parent_waits()

@@ -87,9 +87,14 @@ class PipeWorkerLink(WorkerLink):
         refs: Sequence[Ref] = (),
         wait: bool = True,
     ) -> bool:
-        # Before the frame is sent: a parent that has read it and waits again sets this again.
-        self._attention[PARENT_WAITS] = 0
-        return self._writer.send([header(kind, epoch, size(parts), count, refs), *parts], wait=wait)
+        try:
+            # Before the frame is sent: a parent that has read it and waits again sets this again.
+            self._attention[PARENT_WAITS] = 0
+            frame = [header(kind, epoch, size(parts), count, refs), *parts]
+            return self._writer.send(frame, wait=wait)
+        except BaseException:  # of a signal handler: the parent may have got nothing, and still wait
+            self._attention[PARENT_WAITS] = 1
+            raise
 
     def send_soon(
         self,
