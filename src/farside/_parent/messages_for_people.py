@@ -59,11 +59,9 @@ _CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT"})
 
 def _meaning(status: ExitStatus, state: str) -> str:
     """Say what an exit status means, and how to find out more."""
-    if state == "initialization" and status.code == 1:
-        return (
-            "; see its traceback above, unless its code has called os._exit(). Each worker imports "
-            "the main script first"
-        )
+    if status.code == 1:
+        first = ". Each worker imports the main script first" if state == "initialization" else ""
+        return f"; see its traceback above, unless its code has called os._exit(){first}"
     if status.signal_name == "SIGKILL" and "memory" not in status.text:
         return "; Linux does so when memory runs out, and so does `kill -9`"
     if status.signal_name in _CRASHES:
