@@ -330,6 +330,17 @@ def times_or_die(made: int, number: int) -> int:
     return made * number
 
 
+def raise_after_call(number: int) -> int:
+    """Let something raise in farside's own code, after this call, as a signal handler may."""
+    from farside._worker import maker
+
+    def struck() -> NoReturn:
+        raise TimeoutError
+
+    vars(maker)["monotonic"] = struck
+    return number
+
+
 def sleep_for_a_minute() -> None:
     """Sleep in short steps: a subinterpreter can be ended in between."""
     for _ in range(6000):

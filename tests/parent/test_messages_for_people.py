@@ -172,6 +172,11 @@ def printed(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, None))
 
 
+def test_what_is_raised_between_two_inputs_names_none() -> None:
+    error = arrive(TimeoutError(), "function", UNKNOWN)
+    assert f"function failed in the {WORKER}\n" in f"{printed(error)}\n"
+
+
 def test_what_does_not_load_gets_the_cure() -> None:
     error = arrive(AttributeError("no such name"), "load", None)
     assert "above if __name__ ==" in printed(error)
@@ -246,6 +251,7 @@ def test_a_worker_that_died_at_once_has_a_traceback() -> None:
         (ExitStatus("it was killed", -11, "SIGSEGV"), "initializer=faulthandler.enable it prints"),
         (ExitStatus("it was killed", -9, "SIGKILL"), "when memory runs out"),
         (ExitStatus("it ended with exit code 3", 3), "has called os._exit()"),
+        (ExitStatus("it ended with exit code 1", 1), "see its traceback above, unless"),
         (ExitStatus("it was killed", -15, "SIGTERM"), "it was killed"),
         (ExitStatus("nobody knows how it ended"), "nobody knows how it ended"),
     ],

@@ -143,9 +143,8 @@ def _pickling_error(failure: Failure, worker: str, method: str) -> errors.NotPic
 def _where(failure: Failure, worker: str, method: str, unit: str) -> str:
     """Say what has failed, in which worker, and at which item."""
     stage, index = failure.stage.partition("[")[0], failure.item_index
-    item = "" if index is None or index == UNKNOWN else f", at the item of index {index}"
-    if stage in {"function", "input"}:
-        item = f", at the {unit} of index {index}"
+    kind = unit if stage in {"function", "input"} else "item"
+    item = "" if index is None or index == UNKNOWN else f", at the {kind} of index {index}"
     what = _WHAT.get(stage, failure.stage).format(method=method, unit=unit)
     return f"{what} failed in the {worker}{item}"
 

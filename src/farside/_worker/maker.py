@@ -180,6 +180,8 @@ class Maker:
                 part = part_at_fault(item, "item", error)
                 trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
         task = None if struck else self.tasks.failed_alone(self.made - self._before)
+        if task is None and self.tasks.one_by_one:
+            raise error  # no call has failed: another worker takes the place of this one
         if task is not None and not self.is_final(error):
             failure = self._describe(trouble._replace(item=task))
             replaceable = self.tasks.replaceable and not self.made

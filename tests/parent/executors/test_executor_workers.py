@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import BrokenWorkersError, WorkerExecutor, WorkerRestartedWarning, get_worker_info
+from farside import (
+    BrokenWorkersError,
+    WorkerDiedError,
+    WorkerExecutor,
+    WorkerRestartedWarning,
+    get_worker_info,
+)
 from farside._backends import registry
 from farside._backends.base import Worker
 from farside._backends.child import Child
@@ -316,6 +322,17 @@ def test_what_warnings_and_handlers_of_logs_raise_at_the_end_ends_no_thread(
     monkeypatch.setattr(Pass, "leave", leave_late)
     with WorkerExecutor(1, backend="subprocess") as executor:
         assert executor.submit(jobs.square, 3).result(20) == 9
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.filterwarnings("ignore::farside.WorkerRestartedWarning")
+def test_what_a_signal_handler_raises_between_two_calls_costs_one_worker() -> None:
+    """The executor was broken: all calls failed, and all later ones."""
+    with WorkerExecutor(1, backend="subprocess") as executor:
+        struck, later = executor.submit(jobs.raise_after_call, 3), executor.submit(jobs.square, 4)
+        assert isinstance(struck.exception(20), WorkerDiedError)  # it had no answer yet
+        assert later.result(20) == 16
+        assert executor.submit(jobs.square, 5).result(20) == 25
 
 
 @pytest.mark.timeout(60)
