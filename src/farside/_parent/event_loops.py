@@ -12,6 +12,7 @@ import threading
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
+from operator import not_
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -54,23 +55,23 @@ class AsyncioWaiter:
         self.cancelled: type[BaseException] = asyncio.CancelledError  # raised in a cancelled task
         self._asyncio = asyncio
         self._loop: AbstractEventLoop = asyncio.get_running_loop()
-        self._future: Future[bool] | None = None
+        self._resolve: Callable[[], object] | None = None
 
     async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
         """Wait for `wake`, or until a descriptor is readable; return False if the time is up."""
         # One waiter at a time may wait for a descriptor.
         loop = self._loop
         future: Future[bool] = loop.create_future()
-        self._future = future
+        resolve = self._resolve = _resolver(future, True)
         if self.woken:
             return True
-        timer = None if seconds is None else loop.call_later(seconds, _resolve, future, False)
+        timer = None if seconds is None else loop.call_later(seconds, _resolver(future, False))
         if fd is not None:
-            loop.add_reader(fd, _resolve, future, True)
+            loop.add_reader(fd, resolve)
         try:
             return await future
         finally:
-            self._future = None
+            self._resolve = None
             if timer is not None:
                 timer.cancel()
             if fd is not None and not loop.is_closed():  # a task may be left behind by its loop
@@ -79,13 +80,13 @@ class AsyncioWaiter:
     def wake(self) -> None:
         """Wake the task. Any thread may do so, also before the task waits."""
         self.woken = True
-        future = self._future
-        if future is not None:
-            self._call_soon(_resolve, future, True)
+        resolve = self._resolve
+        if resolve is not None:
+            self._call_soon(resolve)
 
-    def _call_soon(self, callback: Callable[..., object], *args: object) -> None:
+    def _call_soon(self, callback: Callable[[], object]) -> None:
         try:
-            self._loop.call_soon_threadsafe(callback, *args)
+            self._loop.call_soon_threadsafe(callback)
         except RuntimeError:
             pass  # the loop is closed, and its tasks with it
 
@@ -130,9 +131,13 @@ class AsyncioWaiter:
         return partial(self._call_soon, cancel)
 
 
-def _resolve(future: Future[bool], value: bool) -> None:  # noqa: FBT001  loops pass by position
-    if not future.done():
-        future.set_result(value)
+def _resolver(future: Future[bool], value: bool) -> Callable[[], object]:  # noqa: FBT001
+    """Return what sets the result of a future that is not done, by one call of C code.
+
+    A loop drops what a signal handler raises in a callback, and the task would wait for ever.
+    """
+    undone = iter(future.done, True)  # False, each time
+    return partial(next, map(future.set_result, map(not_, undone) if value else undone), None)
 
 
 class TrioWaiter:
