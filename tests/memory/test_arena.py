@@ -74,6 +74,19 @@ def test_what_was_freed_is_used_again(blocks: Blocks) -> None:
         blocks.arena.free(ref)
 
 
+def test_a_block_is_free_again_where_a_signal_handler_raises_as_it_is_filled(
+    blocks: Blocks,
+) -> None:
+    class Strikes(bytes):
+        def __len__(self) -> int:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        blocks.arena.store([bytes(9_000), Strikes()], 10_000)
+    blocks.arena.settle()
+    assert blocks.mapping.control[ARENA_USED] == 0
+
+
 def test_what_the_parent_gave_back_is_used_again_and_its_flag_cleared(blocks: Blocks) -> None:
     for _ in range(10):
         refs = [blocks.store(bytes(ARENA // 4)) for _ in range(4)]

@@ -63,13 +63,17 @@ class Arena:
         found = self._find(nbytes)
         if found is None:
             return None
-        slot, offset = found
-        position = offset
-        for part in parts:
-            end = position + len(part)
-            self._memory[position:end] = part
-            position = end
-        return Ref(slot, offset, nbytes)
+        ref = Ref(*found, nbytes)
+        try:
+            position = ref.offset
+            for part in parts:
+                end = position + len(part)
+                self._memory[position:end] = part
+                position = end
+        except BaseException:  # of a signal handler: to copy takes long
+            self.free(ref)
+            raise
+        return ref
 
     def free(self, ref: Ref) -> None:
         """Give back a block that was not sent."""
