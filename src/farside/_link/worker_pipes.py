@@ -92,7 +92,7 @@ class PipeWorkerLink(WorkerLink):
             self._attention[PARENT_WAITS] = 0
             frame = [header(kind, epoch, size(parts), count, refs), *parts]
             return self._writer.send(frame, wait=wait)
-        except BaseException:  # of a signal handler: the parent may have got nothing, and still wait
+        except BaseException:  # of a signal handler: the parent may have got nothing and still wait
             self._attention[PARENT_WAITS] = 1
             raise
 
