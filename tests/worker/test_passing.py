@@ -91,6 +91,22 @@ def test_records_are_heard_again_after_a_way_that_has_failed(
     assert not forwarder.muted
 
 
+def test_a_signal_handler_that_raises_as_messages_are_muted_leaves_none_muted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[bool] = []
+
+    def struck(*, on: bool) -> None:
+        calls.append(on)
+        if on:
+            raise TimeoutError
+
+    monkeypatch.setattr(forward, "mute", struck)
+    with pytest.raises(TimeoutError):
+        pass_over(iter(range(3)), 1, (), Skips(repr, repr, lambda: False))
+    assert calls == [True, False]
+
+
 @pytest.mark.parametrize("begun", [None, 0, 2])
 def test_a_state_that_was_loaded_may_be_to_blame(begun: int | None) -> None:
     (digest,) = of_item(0, Encoder(None))

@@ -122,8 +122,8 @@ def pass_over(
     """
     loaded = "" if begun is None else "; what load_state_dict() loaded may be to blame too"
     source, passed = resumable(iterator), begun or 0
-    forward.mute(on=True)
     try:
+        forward.mute(on=True)
         for index, digest in anchors:
             passed += skips.drop(source, index - passed)
             for item in skips.take(source) if passed == index else ():
