@@ -224,11 +224,13 @@ def test_another_thread_comes_after_one_that_had_no_memory(
     flusher: Flusher, sends: Sends, monkeypatch: pytest.MonkeyPatch, *, locks: bool
 ) -> None:
     """There may be none to take a lock either."""
+    known = threading.Event()
 
     def full(*_: object) -> None:
         raise MemoryError
 
     def fails() -> bool:
+        assert known.wait(SECONDS)
         sends.then = lambda: False
         if not locks:
             monkeypatch.setattr("farside._worker.flusher.with_lock", full)
@@ -237,6 +239,7 @@ def test_another_thread_comes_after_one_that_had_no_memory(
     sends.then = fails
     flusher.call()
     first = thread_of(flusher)
+    known.set()
     sends.times.get(timeout=SECONDS)
     first.join(SECONDS)
     monkeypatch.undo()
