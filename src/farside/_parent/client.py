@@ -186,15 +186,15 @@ class Client(Steps):
 
     def abandon(self) -> None:
         """For finalizers: tell all workers to end, without waiting. They stay in `live_workers`."""
-        if not self.unheard:
+        whole = self.core.closed and self.waiting.links.wakeup.closed  # `close` has done all of it
+        if not (self.unheard or whole):
             self._defer_sigint(self._leave)  # a Ctrl-C in it would be lost, and workers live on
 
     def _leave(self) -> None:
         self.post(GroupCore.close)
         for member in self.members:
             if member.worker is not None:
-                if not member.released:
-                    self.waiting.remove(member)
+                self.waiting.remove(member)
                 member.link.close()  # Ctrl-C may have cut `close` off before this
         self.waiting.links.close()
 

@@ -92,14 +92,15 @@ def close(client: Client, *, kill: bool) -> bool:
     if not client.taking_in_here:  # if so, this is a signal handler, which cannot wait
         launched = When(lambda: not client.launching)
         client.wait(launched, begun + client.options.shutdown_timeout, problems)
-    try:
-        if client.options.finalizers and len(client.members) > 1:
-            _hear_all(client, begun + listen, problems)
-        ended = [
-            end(client, member, listen=listen, problems=problems, begun=begun)
-            for member in client.members
-        ]
-    finally:
+    if client.options.finalizers and len(client.members) > 1:
+        _hear_all(client, begun + listen, problems)
+    ended = []
+    for member in client.members:
+        try:
+            ended.append(end(client, member, listen=listen, problems=problems, begun=begun))
+        except Exception as problem:  # the others end all the same
+            problems.append(problem)
+    if len(ended) == len(client.members):  # else calling this again, or to drop it, does the rest
         client.waiting.links.close()
     if problems:
         raise problems[0]
@@ -138,8 +139,8 @@ def end(
 
     With `kill`, or if `Client.force` is set, it gets no time for an orderly end. For `listen`
     seconds after it was told (at `begun`; None: now), the log records of its user code are still
-    handled, so it is not blocked in sending them. Exceptions of loggers are appended to `problems`,
-    or raised if that is None.
+    handled, so it is not blocked in sending them. Exceptions in this wait are appended to
+    `problems`, or raised if that is None.
     """
     if member.worker is None:  # it is being started
         return True

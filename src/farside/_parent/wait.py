@@ -100,10 +100,15 @@ class Waiting:
     ) -> None:
         """Wait until `wanted` is ready, or until `end`; do chores and deliver logs meanwhile.
 
-        Exceptions of loggers are appended to `problems`, or raised if that is None.
+        Exceptions are appended to `problems`, or raised if that is None. Those of loggers do not
+        end the wait; others do.
         """
         try:
             self._wait_until(client, wanted, end, problems)
+        except Exception as problem:
+            if problems is None:
+                raise
+            problems.append(problem)
         finally:
             deadline.end_to_wait(client)
             self._wake_outer()
