@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 from typing import TYPE_CHECKING
@@ -132,3 +133,20 @@ def test_what_strikes_in_the_middle_leaves_it_out_of_step(
     with pytest.raises(ProtocolError, match=text):
         reader.read(deque())
     assert reader.close()
+
+
+def test_where_the_system_has_no_memory_nothing_was_read(
+    ends: tuple[Descriptor, Descriptor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    reader = FrameReader(ends[0], Decoder())
+    os.write(ends[1].fileno(), framed(b"one"))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "readv", full)
+        with pytest.raises(OSError, match="memory"):
+            reader.read(deque())
+    frames: deque[Frame] = deque()
+    assert reader.read(frames)
+    assert len(frames) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 from typing import TYPE_CHECKING
@@ -102,3 +103,22 @@ def test_a_handler_may_close_in_the_middle_of_a_frame(
     parent.send(1, 1)
     with pytest.raises(LinkClosedError):
         parent.send(2, 1)
+
+
+def test_what_the_system_has_no_memory_for_is_sent_later(
+    parent: PipeLink, worker: PipeWorkerLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "writev", full)
+        assert not parent.send(1, 2)
+        assert parent.congested
+        with pytest.raises(OSError, match="memory"):
+            parent.flush()
+    parent.flush()
+    assert not parent.congested
+    frames: deque[Frame] = deque()
+    worker.receive(frames)
+    assert [(frame.kind, frame.epoch) for frame in frames] == [(1, 2)]

@@ -24,7 +24,7 @@ from .._memory.parts import Part, Ref, size
 from .._system import sigpipe
 from .._system.descriptors import Descriptor, opened
 from .._system.signals import defer_sigint, with_lock
-from ..errors import LinkClosedError, ProtocolError
+from ..errors import LinkClosedError
 from .base import Gauges, Link
 from .control import (
     ACKNOWLEDGED,
@@ -96,11 +96,7 @@ class PipeLink(Link):
     ) -> bool:
         writer = self._writer
         writer.add([header(kind, epoch, size(parts), 0, refs), *map(_as_it_is_now, parts)])
-        try:
-            sigpipe.guarded(writer.write_what_fits)
-        except ProtocolError:
-            return False  # `flush` raises it
-        return not writer.pending
+        return sigpipe.guarded(writer.try_to_write) and not writer.pending
 
     def flush(self) -> None:
         with suppress(LinkClosedError):  # `read` raises it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 from itertools import islice
@@ -60,6 +61,7 @@ class FrameReader:
             self._in_step = True
             return False
         except OSError as error:  # a signal handler may have closed this side
+            self._in_step = error.errno == errno.ENOMEM  # so nothing was read
             check_gone(error)
             raise LinkClosedError("this side was closed") from None
         except MemoryError:  # no room for a large frame. The next call raises ProtocolError

@@ -113,6 +113,21 @@ class FrameWriter:
         """
         return bool(try_lock(self._lock, partial(self._write, False), patience))
 
+    def try_to_write(self) -> bool:
+        """Write what fits; False if that has failed, and `write_what_fits` tries again, or raises.
+
+        Nothing is lost: where the system has no memory, it has written nothing.
+        """
+        try:
+            self.write_what_fits()
+        except ProtocolError:
+            return False
+        except OSError as error:
+            if error.errno != errno.ENOMEM:
+                raise
+            return False
+        return True
+
     def _write(self, wait: bool = True) -> bool:  # noqa: FBT001, FBT002  for each frame
         if self._writing:
             return True  # a call further up in this thread writes it
