@@ -1,5 +1,6 @@
 """Descriptors: each is closed once, by its owner, and no forked child keeps one by accident."""
 
+import errno
 import gc
 import os
 import threading
@@ -64,6 +65,39 @@ def test_closing_again_does_not_close_who_has_the_number_now(
 def test_one_that_other_code_has_closed_is_closed(both: tuple[Descriptor, Descriptor]) -> None:
     os.close(both[0].fileno())
     both[0].close()
+    assert both[0].closed
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EINTR, errno.ENOSPC])
+def test_one_is_closed_whatever_the_system_says(
+    both: tuple[Descriptor, Descriptor], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """What was to be closed after it would stay open, and a worker that was not told would run."""
+    really = os.close
+
+    def fail(fd: int) -> None:
+        really(fd)
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", fail)
+        both[0].close()
+    assert both[0].closed
+
+
+def test_what_a_signal_handler_raises_as_one_is_closed_is_not_lost(
+    both: tuple[Descriptor, Descriptor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.close
+
+    def strike(fd: int) -> None:
+        really(fd)
+        raise TimeoutError("of the handler of SIGALRM")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", strike)
+        with pytest.raises(TimeoutError, match="SIGALRM"):
+            both[0].close()
     assert both[0].closed
 
 

@@ -8,7 +8,6 @@ anything else runs in it, whoever forked: the ``fork`` start method, `os.fork`, 
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from contextlib import contextmanager
@@ -108,7 +107,9 @@ class Descriptor:
             try:
                 os.close(fd)
             except OSError as error:
-                if error.errno != errno.EBADF:  # other code has closed all that it found
+                # Closed it is, whatever the system says: other code may have done so, or the memory
+                # is a file on a network, which has no room for what was written to it.
+                if error.errno is None:  # it is that of a signal handler
                     raise
 
     def __del__(self) -> None:
