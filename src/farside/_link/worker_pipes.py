@@ -182,10 +182,12 @@ class PipeWorkerLink(WorkerLink):
                     return False
                 if is_over():
                     return True
-                if not self._poll.poll(patience):
-                    patience = -1  # only after a time-out: a wake-up may be left over from earlier
-                elif not self._drain():
+                woken = self._poll.poll(patience)
+                if woken and not self._drain():
                     return False  # the parent is gone; the listener hears it too
+                # For good only after a time-out: a wake-up may be left over from earlier. (Not in
+                # an `if`: Python 3.14 may begin a loop again outside the `try` then.)
+                patience = patience if woken else -1
         finally:
             self._waits.end()
             control[WANTED] = NOTHING
