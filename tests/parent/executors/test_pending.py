@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from farside._parent.executors.pending import Pending, Work, give, insist
+from farside._parent.passes.batches import Batch
 
 
 class Numberless(Pending):
@@ -26,6 +27,19 @@ def test_a_task_that_was_on_its_way_to_a_worker_fails_with_the_others() -> None:
     error = ValueError()
     pending.fail_all(error)
     assert [future.exception(0) for future in futures] == [error, error]
+
+
+def test_a_task_that_was_given_back_fails_where_it_cannot_be_given_again() -> None:
+    pending, future = Pending(), Future[None]()
+    assert pending.add(Work(future, (print, (), {}), 0))
+    entries, nbytes = pending.take(1, 1)
+    pending.put_back(Batch(0, entries, nbytes))
+    pending._number = Numberless()._number  # type: ignore[method-assign]
+    with pytest.raises(MemoryError):
+        pending.take(1, 1)
+    error = ValueError()
+    pending.fail_all(error)
+    assert future.exception(0) is error
 
 
 class Late(Future[None]):

@@ -245,6 +245,27 @@ def test_the_worker_is_told_of_each_result(form: str) -> None:
     assert crew.delivery.queues[0].taken == 1
 
 
+def test_a_task_whose_result_found_no_memory_fails_with_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody knew its future any more, and who asked for its result waited for ever."""
+
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    cuts: Any = None
+    crew = Crew(1, 1, 0, cuts)
+    crew.take()
+    crew.workers[0].core.inbox.take_from(deque([frame_of([Item(0, 0)], "pickled")]))
+    for name in ("decode", "one_line"):  # there was no memory to say so either
+        monkeypatch.setattr(submitted, name, full)
+    with pytest.raises(MemoryError):
+        crew.take()
+    error = ValueError()
+    crew.delivery.pending.fail_all(error)
+    assert crew.futures[0].exception(0) is error
+
+
 def test_a_task_that_was_given_back_comes_before_those_that_wait() -> None:
     delivery, _ = make(8, 2)
     workers = [Worker(delivery, Counter()) for _ in range(2)]

@@ -107,7 +107,8 @@ class Pending(Supply):
         """Queue a task that a worker has given back: it comes before all that wait."""
         # It also comes before tasks that were given back earlier, since a worker gives back its
         # last task first.
-        self._returned.appendleft((self.given.pop(batch.first), batch))
+        self._returned.appendleft((self.given[batch.first], batch))
+        del self.given[batch.first]  # last: else nobody would fail it where memory runs out
 
     def fail_all(self, error: BaseException) -> None:
         """Fail every task that has no result."""
@@ -129,9 +130,10 @@ class Pending(Supply):
         """Take a task that was not cancelled, and pickle it unless it has been already."""
         self.tries = 0
         if self._returned:
-            given, batch = self._returned.popleft()
+            given, batch = self._returned[0]
             self.tries = batch.tries
             self._number(given)
+            self._returned.popleft()
             return batch.entries, batch.nbytes
         while True:
             try:

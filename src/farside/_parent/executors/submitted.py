@@ -226,17 +226,17 @@ class Submitted(Mapped):
         source, entry = queue.source, self.take_entries(queue, 1)[0]
         if source.each:
             queue.taken += 1
-        future = self.pending.given.pop(number).future
+        future = self.pending.given[number].future
         try:
             result = entry if source.plain else decode(entry, source.blocks)
         except BaseException as error:  # as in `Pending.take`
-            made = NotPicklableError(
-                f"the result of the task does not unpickle here ({one_line(error)})"
-            )
+            why = f"the result of the task does not unpickle here ({one_line(error)})"
+            made = NotPicklableError(why)
             made.__cause__ = error
             give(future.set_exception, to_keep(made))
         else:
             give(future.set_result, result)
+        del self.pending.given[number]  # last: what is there fails with all where memory runs out
 
     def _fail(self, number: int, error: BaseException) -> None:
         cause = error.__cause__
@@ -246,4 +246,5 @@ class Submitted(Mapped):
             with suppress(Exception):  # its class is the user's; and Python 3.10 has no notes
                 note(cause, vars(error)["__notes__"][-1])  # the cure
         # Else the future gets the exception of the task itself, as with other executors.
-        give(self.pending.given.pop(number).future.set_exception, cause)
+        give(self.pending.given[number].future.set_exception, cause)
+        del self.pending.given[number]
