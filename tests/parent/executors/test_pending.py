@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from concurrent.futures import Future
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -40,6 +42,17 @@ def test_a_task_that_was_given_back_fails_where_it_cannot_be_given_again() -> No
     error = ValueError()
     pending.fail_all(error)
     assert future.exception(0) is error
+
+
+def test_no_future_is_kept_once_all_have_failed() -> None:
+    """What it holds are frames of whoever has asked for its result."""
+    pending, future = Pending(), Future[None]()
+    assert pending.add(Work(future, (print, (), {}), 0))
+    pending.fail_all(ValueError())
+    kept = ref(future)
+    del future
+    gc.collect()
+    assert kept() is None
 
 
 class Late(Future[None]):

@@ -122,6 +122,7 @@ class Pending(Supply):
             while True:
                 if self._taking is not None:
                     _fail(self._taking, error)
+                    self._taking = None
                 work = self._works.popleft()
                 self._taking = work.future
                 work.future.set_running_or_notify_cancel()
