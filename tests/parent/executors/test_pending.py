@@ -77,6 +77,25 @@ def test_all_fail_where_memory_runs_out_in_the_middle() -> None:
     assert pending.ended
 
 
+class Never(Future[None]):
+    """A future for whose exception there is no memory any more."""
+
+    def set_exception(self, exception: BaseException | None) -> None:  # noqa: ARG002
+        raise MemoryError
+
+
+def test_nobody_tries_for_minutes_where_memory_does_not_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("farside._parent.executors.pending.sleep", pauses.append)
+    pending = Pending()
+    assert pending.add(Work(Never(), (print, (), {}), 0))
+    with pytest.raises(MemoryError):
+        insist(pending.fail_all, ValueError())
+    assert sum(pauses) < 10
+
+
 class Full(Future[Any]):
     """A future for whose result there is memory at the third time."""
 

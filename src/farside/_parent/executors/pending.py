@@ -163,12 +163,12 @@ class Pending(Supply):
 
 def _fail(future: Future[Any], error: BaseException) -> None:
     if not future.done():
-        give(future.set_exception, error)
+        give(future.set_exception, error, tries=0)  # whoever fails all tries that again
 
 
-def insist(act: Callable[..., object], *given: Any) -> None:
+def insist(act: Callable[..., object], *given: Any, tries: int = _TRIES) -> None:
     """Call `act`, and repeat that while it runs out of memory, for five seconds at least."""
-    for _ in range(_TRIES):
+    for _ in range(tries):
         try:
             act(*given)
         except MemoryError:
@@ -178,7 +178,7 @@ def insist(act: Callable[..., object], *given: Any) -> None:
     act(*given)
 
 
-def give(settle: Callable[[Any], None], outcome: Any) -> None:
+def give(settle: Callable[[Any], None], outcome: Any, *, tries: int = _TRIES) -> None:
     """Give a future its result or its exception, by its method `settle`."""
     # A future logs exceptions of its callbacks, but not SystemExit and its like, which `result()`
     # raises in a callback if the call has raised one. That must not end this thread, which
@@ -188,7 +188,7 @@ def give(settle: Callable[[Any], None], outcome: Any) -> None:
     except BaseException:
         future: Future[Any] = settle.__self__  # type: ignore[attr-defined]
         if not future.done():  # there was no memory to do it, and somebody may wait
-            insist(settle, outcome)
+            insist(settle, outcome, tries=tries)
         import logging  # here, since it is rarely needed
 
         logging.getLogger("concurrent.futures").exception("exception calling callback")
