@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
 from math import inf
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from ..._backends import live_workers
 from ..._backends.preparation import main_file
 from ..._payload.one_line import one_line
 from ..._protocol.group import GroupCore
-from ..._system.signals import at_fork, defer_sigint, try_lock, with_lock
+from ..._system.signals import defer_sigint, try_lock, with_lock
 from ...errors import FarsideError
 from .. import checks, choosing, closing, starting
 from ..client import Client
@@ -27,7 +26,8 @@ from ..passes.delivery import Delivery
 from ..passes.inputs import Inputs
 from ..passes.sequence import Given
 from ..results import enter_iteration_mode
-from .pending import BrokenWorkersError, Pending, Work, insist
+from .at_exit import at_exit
+from .pending import PAUSE_SECONDS, TRIES, BrokenWorkersError, Pending, Work
 from .submitted import Submitted
 
 IDLE_SECONDS = 1.0  # after so long without calls, the memory of their contents is given back
@@ -61,7 +61,8 @@ class Crew:
         self._client: Client | None = None
         self._threads: list[threading.Thread] = []  # it, and any second one: see `_begin`
         self._begun = threading.Lock()  # held once the thread has begun
-        self._over = False  # whether the thread has ended
+        self._ran, self._over = False, False  # whether it makes no more calls, and has ended
+        self._error: BaseException | None = None  # why it makes no more calls, until all have failed
         self._at_work = threading.Lock()  # held until the thread has ended
         self._at_work.acquire()
         self._broken: tuple[str, BaseException | None] | None = None  # a message, and the cause
@@ -77,7 +78,7 @@ class Crew:
                 "the executor belongs to the process that has forked this one, and was used there; "
                 "make one in each process"
             )
-        _exit.check()
+        at_exit.check()
         if not self._pending.add(work):
             if self._broken is not None:  # checked after `add`: it may have been broken just before
                 why, cause = self._broken
@@ -85,12 +86,12 @@ class Crew:
             raise RuntimeError("cannot schedule new futures after shutdown")
         try:
             if not self._threads:
-                # With the lock: else Python's exit might miss the thread, and wait for ever.
-                defer_sigint(partial(with_lock, _exit.lock, self._start_thread))
+                # With the lock, else Python's exit might not see it, and wait for it for ever.
+                defer_sigint(partial(with_lock, at_exit.lock, self._start_thread))
+            self._wake()
         except (RuntimeError, MemoryError):  # no more threads can be had
             if self._pending.withdraw(work):
                 raise
-        self._wake()
 
     def _is_foreign(self) -> bool:
         """Tell whether the process that forked this one has used the crew: locks may be held."""
@@ -98,8 +99,8 @@ class Crew:
 
     def _start_thread(self) -> None:
         if not self._threads:
-            _exit.check()
-            _exit.crews.add(self)  # first: a signal handler may raise once the thread has begun
+            at_exit.check()
+            at_exit.crews.add(self)  # first: a signal handler may raise once the thread has begun
             thread = threading.Thread(target=self._begin, name="farside-executor")
             thread.start()
             self._threads.append(thread)
@@ -139,7 +140,7 @@ class Crew:
     def join(self) -> None:
         if self._is_foreign():
             return
-        threads = with_lock(_exit.lock, lambda: [*self._threads])
+        threads = with_lock(at_exit.lock, lambda: [*self._threads])
         if threads and threading.current_thread() not in threads:
             # Before Python 3.13, Ctrl-C in `Thread.join` makes a thread that goes on count as
             # ended. And Python can miss Ctrl-C just as a wait begins, so each wait is short.
@@ -151,44 +152,60 @@ class Crew:
     def _begin(self) -> None:
         # There may be a second thread, if a finalizer has submitted a task while the first one was
         # started, or a signal handler has raised just as the first one began.
-        if self._begun.acquire(blocking=False):
-            self._threads.append(threading.current_thread())
-            self._run()
+        if not self._begun.acquire(False):
+            return
+        tries = TRIES
+        try:
+            while tries:
+                try:
+                    self._go_on()
+                    tries = 0
+                except MemoryError:  # repeated in this frame, since a further call needs memory too
+                    tries -= 1
+                    sleep(PAUSE_SECONDS)
+        finally:
+            self._over = True  # first: a signal handler may wait too, in the middle of `join`
+            self._at_work.release()
+
+    def _go_on(self) -> None:
+        """Make calls until the executor is shut down or broken, and end the workers."""
+        if not self._ran:
+            try:
+                self._run()
+            except BaseException as error:
+                self._error = error
+            self._ran = True
+        if self._error is not None:
+            self._break(self._error)  # else futures would wait for ever
+            self._error = None
+        if self._client is not None:
+            closing.close(self._client, kill=False)
 
     def _run(self) -> None:
-        delivery, client = self._tasks.delivery, None
-        try:
-            seed = self._tasks.seed = checks.seed(None)  # now: the crew may be older than a fork
-            options = [replace(each, seed=seed) for each in self._options]
-            client = self._client = Client(*options, sequence=self._tasks)
-            client.news.nobody_catches = True
-            client.announced = self._announced
-            if self._force is not None:
-                self._end(client)  # in place of `end_now`, which may have found no client
-            live_workers.check_start(in_thread=True)
-            starting.start(client)
-            this = enter_iteration_mode(client)
-            due = inf  # when to give back memory that was needed for calls
-            while this.step() is not OVER:
-                for index in delivery.take_spent():
-                    client.step(partial(GroupCore.retire, index=index))
-                for index in delivery.take_silent():
-                    client.step(partial(GroupCore.take_back, index=index), index)
-                if self._pending.given:
-                    due = monotonic() + IDLE_SECONDS
-                elif monotonic() >= due:
-                    due = inf if self._trim(client) else monotonic() + IDLE_SECONDS
-                client.wait(this, min(due, delivery.next_look))
-            this.leave()
-        except BaseException as error:
-            insist(Crew._break, self, error)  # else futures would wait for ever
-        finally:
-            try:
-                if client is not None:
-                    insist(_close, client)
-            finally:
-                self._over = True  # first: a signal handler may wait too, in the middle of `join`
-                self._at_work.release()
+        self._threads.append(threading.current_thread())
+        delivery = self._tasks.delivery
+        seed = self._tasks.seed = checks.seed(None)  # now: the crew may be older than a fork
+        options = [replace(each, seed=seed) for each in self._options]
+        client = self._client = Client(*options, sequence=self._tasks)
+        client.news.nobody_catches = True
+        client.announced = self._announced
+        if self._force is not None:
+            self._end(client)  # in place of `end_now`, which may have found no client
+        live_workers.check_start(in_thread=True)
+        starting.start(client)
+        this = enter_iteration_mode(client)
+        due = inf  # when to give back memory that was needed for calls
+        while this.step() is not OVER:
+            for index in delivery.take_spent():
+                client.step(partial(GroupCore.retire, index=index))
+            for index in delivery.take_silent():
+                client.step(partial(GroupCore.take_back, index=index), index)
+            if self._pending.given:
+                due = monotonic() + IDLE_SECONDS
+            elif monotonic() >= due:
+                due = inf if self._trim(client) else monotonic() + IDLE_SECONDS
+            client.wait(this, min(due, delivery.next_look))
+        this.leave()
 
     def _break(self, error: BaseException) -> None:
         """Record that no more calls can be made, and fail those that have no result."""
@@ -208,43 +225,3 @@ class Crew:
         # Another thread that ends a worker may close its link meanwhile, which then has no arena.
         arenas = [member.link.arena for member in client.members if member.link is not None]
         return False not in [arena.trim() for arena in arenas if arena is not None]
-
-
-def _close(client: Client) -> None:
-    closing.close(client, kill=False)
-
-
-class _Exit:
-    """Waits, when Python exits, for the tasks that were submitted, as other executors do."""
-
-    def __init__(self) -> None:
-        # Reentrant: a finalizer may use an executor while its thread starts that of another one.
-        self.lock = threading.RLock()
-        at_fork(after_in_child=self._renew)
-        self._begun = False
-        self.crews: weakref.WeakSet[Crew] = weakref.WeakSet()
-        # A private function that concurrent.futures uses too. It exists from Python 3.9 on.
-        threading._register_atexit(self.wait)  # type: ignore[attr-defined]  # noqa: SLF001
-
-    def _renew(self) -> None:
-        self.lock = threading.RLock()
-
-    def check(self) -> None:
-        """Raise RuntimeError if Python exits."""
-        if self._begun:
-            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-
-    def _begin(self) -> list[Crew]:
-        self._begun = True
-        return list(self.crews)
-
-    def wait(self) -> None:
-        """Wait until every executor has done what was submitted."""
-        crews = with_lock(self.lock, self._begin)
-        for crew in crews:
-            crew.shut_down(cancel=False)
-        for crew in crews:
-            crew.join()
-
-
-_exit = _Exit()

@@ -16,7 +16,7 @@ from ..passes.batches import Batch
 from ..passes.supply import Supply
 from ..remote_failures import to_keep
 
-_PAUSE_SECONDS, _TRIES = 0.01, 500  # for what fails as memory has run out: see `insist`
+PAUSE_SECONDS, TRIES = 0.02, 250  # for what fails as memory has run out: see `insist`
 
 
 class BrokenWorkersError(FarsideError, BrokenExecutor):
@@ -166,19 +166,20 @@ def _fail(future: Future[Any], error: BaseException) -> None:
         give(future.set_exception, error, tries=0)  # whoever fails all tries that again
 
 
-def insist(act: Callable[..., object], *given: Any, tries: int = _TRIES) -> None:
+def insist(act: Callable[..., object], *given: Any, tries: int = TRIES) -> None:
     """Call `act`, and repeat that while it runs out of memory, for five seconds at least."""
-    for _ in range(tries):
+    while tries:
         try:
             act(*given)
         except MemoryError:
-            sleep(_PAUSE_SECONDS)
+            tries -= 1  # up to 256, numbers take no memory
+            sleep(PAUSE_SECONDS)
         else:
             return
     act(*given)
 
 
-def give(settle: Callable[[Any], None], outcome: Any, *, tries: int = _TRIES) -> None:
+def give(settle: Callable[[Any], None], outcome: Any, *, tries: int = TRIES) -> None:
     """Give a future its result or its exception, by its method `settle`."""
     # A future logs exceptions of its callbacks, but not SystemExit and its like, which `result()`
     # raises in a callback if the call has raised one. That must not end this thread, which
