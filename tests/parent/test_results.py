@@ -36,11 +36,11 @@ def begin_async(client: Client, held: list[Any]) -> None:
 
 
 # There, what a profiler raises as a generator goes on ends that without its `finally`.
-from_311 = pytest.mark.skipif(sys.version_info < (3, 11), reason="no signal comes in like that")
+from_312 = pytest.mark.skipif(sys.version_info < (3, 12), reason="no signal comes in like that")
 
 
 @pytest.mark.parametrize(
-    "work", [begin, pytest.param(begin_and_close, marks=from_311), begin_async]
+    "work", [begin, pytest.param(begin_and_close, marks=from_312), begin_async]
 )
 def test_no_pass_stays_open_that_nobody_can_leave(
     work: Callable[[Client, list[Any]], None],
