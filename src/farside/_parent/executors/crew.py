@@ -62,7 +62,7 @@ class Crew:
         self._threads: list[threading.Thread] = []  # it, and any second one: see `_begin`
         self._begun = threading.Lock()  # held once the thread has begun
         self._ran, self._over = False, False  # whether it makes no more calls, and has ended
-        self._error: BaseException | None = None  # why it makes no more calls, until all have failed
+        self._error: BaseException | None = None  # why, until all futures have failed
         self._at_work = threading.Lock()  # held until the thread has ended
         self._at_work.acquire()
         self._broken: tuple[str, BaseException | None] | None = None  # a message, and the cause
