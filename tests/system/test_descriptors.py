@@ -295,11 +295,49 @@ def test_nothing_is_said_of_one_that_is_left_when_python_has_forgotten_this_modu
 ) -> None:
     read, write = os.pipe()
     os.close(write)
-    left = Descriptor(read)
+    left = opened(lambda: read)
     monkeypatch.setattr(descriptors, "_guarded", None)
     left.__del__()
     monkeypatch.undo()
     left.close()
+
+
+WITHOUT_MEMORY = """
+import os, sys
+from _testcapi import remove_mem_hooks, set_nomemory
+from farside._system.descriptors import check_room, opened, pipe
+
+def null():
+    return os.open(os.devnull, os.O_RDONLY)
+
+def failing(make, first):
+    before, failed = os.listdir("/proc/self/fd"), False
+    args = first, first + 1
+    try:
+        set_nomemory(*args)
+        make()
+    except MemoryError:
+        failed = True
+    finally:
+        remove_mem_hooks()
+    return failed, os.listdir("/proc/self/fd") == before
+
+sys.unraisablehook = id  # finalizers may find no memory either
+for make in (pipe, lambda: opened(null), lambda: check_room(2, pipe()[0])):
+    make()
+    outcomes = set()
+    for first in range(60):
+        pid = os.fork()  # after some failures, Python 3.12 and 3.13 would crash
+        if not pid:
+            os._exit(sum(map(int.__mul__, failing(make, first), (1, 2))))
+        outcomes.add(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    assert outcomes <= {2, 3} and 3 in outcomes, (make, outcomes)
+"""
+
+
+def test_none_is_left_open_where_there_is_no_memory_for_its_owner() -> None:
+    pytest.importorskip("_testcapi")
+    run_python(WITHOUT_MEMORY)
 
 
 CLOSED_AND_SCARCE = """

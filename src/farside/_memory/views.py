@@ -171,8 +171,9 @@ def _look_around() -> None:
     if _live and _child is None:
         with suppress(OSError):
             # Not 0, 1 or 2: in the child, nobody reads what is printed to the latter.
-            read, write = with_standard_filled(os.pipe)
-            _child = Descriptor(read), write
+            read = Descriptor()
+            read.fd, write = with_standard_filled(os.pipe)
+            _child = read, write
 
 
 def _settle() -> None:

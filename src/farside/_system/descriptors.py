@@ -57,21 +57,25 @@ def _with_patience(work: Callable[[], T]) -> T:
 
 
 class Descriptor:
-    """One file descriptor with one owner, who closes it; it is also closed when it is dropped."""
+    """One file descriptor with one owner, who closes it; it is also closed when it is dropped.
 
-    __slots__ = ("__weakref__", "_fd", "_users", "closed")
+    The owner is made before `fd` is opened and set. In the other order the descriptor would have no
+    owner where there is no memory for one.
+    """
 
-    def __init__(self, fd: int) -> None:
+    __slots__ = ("__weakref__", "_users", "closed", "fd")
+
+    def __init__(self) -> None:
         # Whether `close` was called, here or because the process was forked.
         self.closed: bool = False
         self._users: set[object] = set()  # a token for each `use` that has not come to its end
-        self._fd = above_standard(fd)
+        self.fd = -1
         _guarded(lambda: _live.add(self))
 
     def fileno(self) -> int:
         if self.closed:
             raise LinkClosedError("this end of the link is closed")
-        return self._fd
+        return self.fd
 
     def use(self, work: Callable[[int], T]) -> T:
         """Call `work` with the number, while another thread may call `close`.
@@ -99,10 +103,13 @@ class Descriptor:
     def close_now(self) -> None:
         """Close the descriptor, even if somebody uses it."""
         self.closed = True
-        _guarded(self._close)
+        try:
+            _guarded(self._close)
+        finally:
+            self._close()  # does nothing unless there was no memory for the guard
 
     def _close(self) -> None:
-        fd, self._fd = self._fd, -1
+        fd, self.fd = self.fd, -1
         if fd >= 0:
             try:
                 os.close(fd)
@@ -114,22 +121,29 @@ class Descriptor:
 
     def __del__(self) -> None:
         # Nothing if it was closed: what Ctrl-C raises in a finalizer is lost.
-        if getattr(self, "_fd", -1) >= 0 and _guarded is not None:  # None: Python is ending
+        if getattr(self, "fd", -1) >= 0 and _guarded is not None:  # None: Python is ending
             self.close_now()
 
 
 def pipe() -> tuple[Descriptor, Descriptor]:
     """Make a pipe: the end to read from and the end to write to."""
+    read, write = Descriptor(), Descriptor()
 
-    def make() -> tuple[Descriptor, Descriptor]:
-        read, write = with_standard_filled(os.pipe)
-        return Descriptor(read), Descriptor(write)
+    def make() -> None:
+        read.fd, write.fd = os.pipe()
 
-    return _guarded(make)  # a fork in another thread waits until both ends are on record
+    _guarded(lambda: with_standard_filled(make))  # a fork elsewhere waits until both are set
+    return read, write
 
 
 def opened(opener: Callable[[], int]) -> Descriptor:
-    return _guarded(lambda: Descriptor(opener()))  # as above
+    owner = Descriptor()
+
+    def make() -> None:
+        owner.fd = above_standard(opener())
+
+    _guarded(make)  # as above
+    return owner
 
 
 def adopt(owner: Closable, opener: Callable[[], object]) -> None:
@@ -144,17 +158,9 @@ def adopt(owner: Closable, opener: Callable[[], object]) -> None:
 
 def check_room(count: int, descriptor: Descriptor) -> None:
     """Raise OSError unless `count` more descriptors can be had. Any `descriptor` will do."""
-    spare: list[int] = []
-
-    def look() -> None:
-        try:
-            for _ in range(count):
-                spare.append(os.dup(descriptor.fileno()))  # noqa: PERF401  some may fail
-        finally:
-            for fd in spare:
-                os.close(fd)
-
-    _guarded(look)  # no fork comes in between
+    spare = [opened(lambda: os.dup(descriptor.fileno())) for _ in range(count)]
+    for each in spare:
+        each.close()
 
 
 def with_standard_filled(work: Callable[[], T]) -> T:
