@@ -252,6 +252,10 @@ def test_a_worker_that_died_at_once_has_a_traceback() -> None:
         (ExitStatus("it was killed", -9, "SIGKILL"), "when memory runs out"),
         (ExitStatus("it ended with exit code 3", 3), "has called os._exit()"),
         (ExitStatus("it ended with exit code 1", 1), "see its traceback above, unless"),
+        (
+            ExitStatus("it ended with exit code 0", 0),
+            "has called os._exit(), or memory has run out",
+        ),
         (ExitStatus("it was killed", -15, "SIGTERM"), "it was killed"),
         (ExitStatus("nobody knows how it ended"), "nobody knows how it ended"),
     ],

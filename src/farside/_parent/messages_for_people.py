@@ -73,7 +73,8 @@ def _meaning(status: ExitStatus, state: str) -> str:
             "; its code has called os._exit(), or the main script, which each worker imports "
             "first, has called sys.exit()"
         )
-    return "; its code, or a library, has called os._exit()"
+    other = "" if status.code else ", or memory has run out where the worker needed it to go on"
+    return f"; its code, or a library, has called os._exit(){other}"
 
 
 def pass_open(method: str) -> errors.PassOpenError:
