@@ -16,6 +16,7 @@ import pytest
 from farside import BackendUnavailableError, WorkerDiedError, iterate_in_subprocess
 from farside._backends import live_workers
 from farside._backends import subprocess as backend
+from farside._backends.child import Child
 from farside._parent.options import check
 from farside._system import cgroup
 from tests import jobs
@@ -142,6 +143,39 @@ def test_a_process_that_cannot_be_started_leaves_nothing(monkeypatch: pytest.Mon
     monkeypatch.setattr(backend, "_start_process", no_process)
     with pytest.raises(OSError, match="temporarily unavailable"):
         iterate_in_subprocess(list)
+
+
+def test_one_that_was_started_before_memory_ran_out_is_ended(
+    monkeypatch: pytest.MonkeyPatch, subprocess_kind: Kind
+) -> None:
+    made: list[Child] = []
+
+    def scarce(process: Any) -> Child:
+        made.append(Child(process))
+        if len(made) == 1:
+            raise MemoryError
+        return made[-1]
+
+    monkeypatch.setattr(backend, "Child", scarce)
+    with pytest.raises(MemoryError):
+        subprocess_kind.start(list)
+    assert [child.code for child in made[1:]] == [-signal.SIGKILL]
+    assert not multiprocessing.active_children()
+
+
+def test_ctrl_c_is_not_blocked_where_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask, wants = signal.pthread_sigmask, [MemoryError]
+
+    def scarce(how: int, signals: Any) -> Any:
+        if how == signal.SIG_SETMASK and wants:
+            raise wants.pop()
+        return mask(how, signals)
+
+    monkeypatch.setattr(signal, "pthread_sigmask", scarce)
+    with pytest.raises(MemoryError):
+        iterate_in_subprocess(list, mp_context="spawn")
+    assert signal.SIGINT not in mask(signal.SIG_BLOCK, ())
+    assert not multiprocessing.active_children()
 
 
 def test_without_pidfd(subprocess_kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,11 @@ def _start(process: BaseProcess, method: str) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         _start_anywhere(process)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        except BaseException:  # of a signal handler, or for want of memory: else Ctrl-C is blocked
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            raise
 
 
 def _start_anywhere(process: BaseProcess) -> None:

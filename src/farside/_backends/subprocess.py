@@ -180,20 +180,24 @@ def _start_worker(context: Any, options: Options, name: str, job: Job | None) ->
         link.keep(held)
         check_room(_DESCRIPTORS, held)
         start_by = partial(_start_by, ends=ends, job=job, name=name, options=options)
-        child = Child(_start_process(context, start_by, options))
+        child = _start_process(context, start_by, options)
         return ProcessWorker(child, link)
     except BaseException:
         link.close()
         if child is not None:  # the caller does not get it
-            child.send(signal.SIGKILL)
-            child.wait(REAP_SECONDS)
+            _end(child)
         raise
     finally:
         for end in ends:
             end.close()
 
 
-def _start_process(context: Any, by: Callable[..., BaseProcess], options: Options) -> BaseProcess:
+def _end(child: Child) -> None:
+    child.send(signal.SIGKILL)
+    child.wait(REAP_SECONDS)
+
+
+def _start_process(context: Any, by: Callable[..., Child], options: Options) -> Child:
     try:
         return by(context)
     except (OSError, EOFError) as error:
@@ -211,18 +215,23 @@ def _start_process(context: Any, by: Callable[..., BaseProcess], options: Option
 
 def _start_by(
     context: Any, ends: Sequence[Descriptor], job: Job | None, name: str, options: Options
-) -> BaseProcess:
+) -> Child:
     method = context.get_start_method()
     given = [end.fileno() for end in ends] if method == "fork" else _Passed(ends)
     process: BaseProcess = context.Process(
         target=main, args=(given, job), name=name, daemon=options.daemon
     )
-    with inherited(ends):
-        with_main_hidden(
-            lambda: with_standard_filled(lambda: start_process(process, method)),
-            always=options.env is not None,
-        )
-    return process
+    try:
+        with inherited(ends):
+            with_main_hidden(
+                lambda: with_standard_filled(lambda: start_process(process, method)),
+                always=options.env is not None,
+            )
+        return Child(process)
+    except BaseException:
+        if process.pid is not None:  # it was started, and then memory ran out, say
+            _end(Child(process))
+        raise
 
 
 def _context(options: Options) -> Any:
