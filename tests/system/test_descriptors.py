@@ -115,6 +115,19 @@ def test_one_that_was_closed_is_dropped_without_a_step_that_ctrl_c_can_strike(
     assert steps == []
 
 
+def test_it_is_closed_without_an_error_where_there_is_no_memory_for_the_guard(
+    both: tuple[Descriptor, Descriptor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scarce(_: object) -> None:
+        raise MemoryError
+
+    number = both[0].fileno()
+    monkeypatch.setattr(descriptors, "_guarded", scarce)
+    both[0].close()
+    monkeypatch.undo()
+    assert not is_open(number)
+
+
 def test_a_closed_descriptor_has_no_number(both: tuple[Descriptor, Descriptor]) -> None:
     both[0].close()
     with pytest.raises(LinkClosedError, match="closed"):

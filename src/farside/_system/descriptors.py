@@ -105,8 +105,8 @@ class Descriptor:
         self.closed = True
         try:
             _guarded(self._close)
-        finally:
-            self._close()  # does nothing unless there was no memory for the guard
+        except MemoryError:  # for the guard: who closes has to be able to go on
+            self._close()
 
     def _close(self) -> None:
         fd, self.fd = self.fd, -1
