@@ -158,9 +158,18 @@ def adopt(owner: Closable, opener: Callable[[], object]) -> None:
 
 def check_room(count: int, descriptor: Descriptor) -> None:
     """Raise OSError unless `count` more descriptors can be had. Any `descriptor` will do."""
-    spare = [opened(lambda: os.dup(descriptor.fileno())) for _ in range(count)]
-    for each in spare:
-        each.close()
+    spare = [-1] * count  # made before, as there may be no memory for it later
+
+    def look() -> None:
+        try:
+            for index in range(count):
+                spare[index] = os.dup(descriptor.fileno())
+        finally:
+            for fd in spare:
+                if fd >= 0:
+                    os.close(fd)
+
+    _guarded(look)  # no fork comes in between
 
 
 def with_standard_filled(work: Callable[[], T]) -> T:
