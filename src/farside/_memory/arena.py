@@ -63,9 +63,9 @@ class Arena:
         found = self._find(nbytes)
         if found is None:
             return None
-        ref = Ref(*found, nbytes)
+        slot, position = found
+        ref = Ref(slot, position, nbytes)
         try:
-            position = ref.offset
             for part in parts:
                 end = position + len(part)
                 self._memory[position:end] = part
