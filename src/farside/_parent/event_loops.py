@@ -30,11 +30,8 @@ def waiter_here() -> Waiter:
     """Make a waiter for the event loop that runs in this thread, or raise a RuntimeError."""
     trio: Any = sys.modules.get("trio")
     if hasattr(trio, "lowlevel"):  # if not, another thread is importing it
-        try:
+        with suppress(RuntimeError):  # trio was imported, but does not run here
             trio.lowlevel.current_task()
-        except RuntimeError:
-            pass  # trio was imported, but does not run here
-        else:
             return TrioWaiter(trio)
     import asyncio  # the caller has imported it, or makes a mistake
 
