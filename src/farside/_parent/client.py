@@ -35,7 +35,7 @@ from .remote_failures import for_later
 from .steps import Steps
 
 State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
-"""The values of `RemoteIterable.state`: of those that several workers have, the first listed."""
+"""The values of `RemoteIterable.state`. If workers differ, it is the one listed first here."""
 
 _TORN = (
     "an exception of a signal handler, or want of memory, struck in the middle of a step of the "
@@ -49,7 +49,7 @@ class Client(Steps):
     Raise BackendUnavailableError if no workers can be started here and now.
     """
 
-    # These are for finalizers, which find no global names as Python exits.
+    # Finalizers use these attributes, as they find no global names while Python exits.
     _all_told = live_workers.all_told
     _here = here
 
@@ -61,7 +61,7 @@ class Client(Steps):
         limits = Limits(options.init_timeout, options.timeout, options.task_timeout)
         super().__init__(GroupCore(limits, options.fallback, len(several), options.max_restarts))
         self.chores, self.news, self.counters = Chores(), News(), Counters()
-        # Whether the user has got anything, an item or an answer: by now, and when the pass began.
+        # Whether the user has got any item or answer: by now, and before the present pass.
         self.used = self.used_before = False
         self.launching: set[threading.Thread] = set()  # they start or replace workers
         self.leaving: set[Member] = set()  # replaced workers that have not ended
@@ -92,7 +92,7 @@ class Client(Steps):
 
     @property
     def unheard(self) -> bool:
-        """Whether no command is of use: the exit has ended all, or this is a forked child."""
+        """Whether commands are useless: Python's exit ends all, or this is a forked child."""
         return self._all_told.is_set() or self._here.pid != self._owner
 
     @property
@@ -131,7 +131,7 @@ class Client(Steps):
             raise self.error(*failed)
 
     def check_ready(self) -> None:
-        """Raise if the workers cannot stand by: a failure even if a loop would report it too."""
+        """Raise if the workers cannot stand by, even if a loop will report the same failure."""
         self.check_failed()
         self.check_open()
 
@@ -188,7 +188,7 @@ class Client(Steps):
         """For finalizers: tell all workers to end, without waiting. They stay in `live_workers`."""
         whole = self.core.closed and self.waiting.links.wakeup.closed  # `close` has done all of it
         if not (self.unheard or whole):
-            self._defer_sigint(self._leave)  # a Ctrl-C in it would be lost, and workers live on
+            self._defer_sigint(self._leave)  # else Ctrl-C may be lost here, and leave workers alive
 
     def _leave(self) -> None:
         self.post(GroupCore.close)
@@ -199,9 +199,9 @@ class Client(Steps):
         self.waiting.links.close()
 
     def give_up(self, member: Member, cause: str, detail: object) -> None:
-        """End all workers, and wait, because of a failure on this side. The caller raises it."""
+        """End all workers, and wait for that, after a failure here. The caller raises it."""
         if not self.foreign_to:
-            self.fail(member, cause, detail)  # first: a thread that finds the end finds the reason
+            self.fail(member, cause, detail)  # first: threads that see the end then find the reason
             self.end_others()
             self._take_as_told(self.core.workers[member.index].failure, member)
             self.chores.see_to()
@@ -231,7 +231,7 @@ class Client(Steps):
         self.step(take_in)
 
     def _mend(self) -> None:
-        """Fail all workers that have effects left, after a signal handler's exception in one."""
+        """Fail the workers whose effects were cut off by an exception of a signal handler."""
         core = self.core.copy()
         for each in core.workers:
             if each.effects:

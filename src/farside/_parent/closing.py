@@ -26,7 +26,7 @@ FAREWELL_SECONDS = 0.25  # how long to wait, after a failure, for a worker that 
 
 
 def take_loss(client: Client, member: Member) -> None:
-    """Find out how a worker has ended whose link has closed, and tell the core."""
+    """Find out how a worker has ended, after its link has closed, and report that to the core."""
     if client.members[member.index] is not member or client.core.workers[member.index].done:
         return
     live_workers.end_thread_at_exit()
@@ -70,7 +70,7 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
 
 def _close_waiting(client: Client) -> None:
     """Close the wakeup, if no worker is left to wait for."""
-    # A worker that has not been started may replace another: the wakeup will announce it.
+    # A member whose worker is not started yet may be a replacement, which needs the wakeup later.
     pairs = zip(client.members, client.core.workers, strict=True)
     if all(each.released or (each.worker is None and core.done) for each, core in pairs):
         client.waiting.links.close()
@@ -100,7 +100,7 @@ def close(client: Client, *, kill: bool) -> bool:
             ended.append(end(client, member, listen=listen, problems=problems, begun=begun))
         except Exception as problem:  # the others end all the same
             problems.append(problem)
-    if len(ended) == len(client.members):  # else calling this again, or to drop it, does the rest
+    if len(ended) == len(client.members):  # else the next `close`, or a finalizer, does the rest
         client.waiting.links.close()
     if problems:
         raise problems[0]
@@ -108,8 +108,9 @@ def close(client: Client, *, kill: bool) -> bool:
 
 
 def _hear_all(client: Client, until: float, problems: list[Exception]) -> None:
-    """Listen to several workers until all have ended, and mark those that have not in that time."""
-    # While `end` waits for one of them, another may end unheard, with its finalizers cut off.
+    """Read from several workers until all have ended; mark those that have not ended in time."""
+    # `end` waits for one worker at a time. Meanwhile another may end with its finalizers cut off,
+    # and nobody would notice.
     members = [each for each in client.members if each.worker and not each.worker.silent]
     if client.options.forward_logs and not client.taking_in_here:
         client.wait(When(lambda: False not in [each.gone for each in members]), until, problems)
@@ -148,7 +149,7 @@ def end(
     if force is not None:
         force(member.worker)
     begun = monotonic() if begun is None else begun
-    if member.left_behind:  # it has had its time before
+    if member.left_behind:  # an earlier call has waited for it, so it gets no more time
         begun -= client.options.shutdown_timeout
     try:
         listens = listen and client.options.forward_logs and not member.worker.silent

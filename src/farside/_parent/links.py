@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 
 class Links:
-    """The links that are waited for, and a wakeup. Only the leader (`wait`) forgets and looks."""
+    """The links to wait for, and a wakeup. Only the leader (see `wait`) may forget and look."""
 
     def __init__(self) -> None:
         self._members: dict[int, Member] = {}  # by the number of each descriptor
-        self.here: list[Member] = []  # without descriptors: they run in the thread that waits
+        self.here: list[Member] = []  # inline workers: no descriptors, as they run in this thread
         self.wakeup = Wakeup()  # any thread can end a wait by it
-        # A new object whenever the descriptors change. Numbers do not show that: they are reused.
+        # Replaced whenever the descriptors change. Their numbers do not show a change, as the
+        # system uses numbers again.
         self.stamp = object()
         self._poll, self._polled = self._make_poll(), self.stamp
         self._congested = False  # whether commands may be waiting for room
@@ -78,8 +79,8 @@ class Links:
         """Wait `seconds` at most, and handle what arrives; return whether it was more than logs.
 
         Also return True after a wakeup: the caller has to check what has changed before it waits
-        again. Of the workers in this thread, those in `awaited` run, and others only if none of
-        these has anything to do; None: none runs.
+        again. Inline workers in `awaited` run in this call. If none of these has anything to do,
+        the other inline workers run. If `awaited` is None, no inline worker runs.
         """
         ready, came = self._await(client, seconds, awaited)
         for member in ready:
@@ -100,7 +101,8 @@ class Links:
         """Wait for some seconds at most; return whom to read from, and whether a wakeup came."""
         before = self._polled
         poll = self._prepare(client)
-        # Since the caller last checked, a signal handler may have closed all, the wakeup too.
+        # A signal handler may have closed everything since the caller checked, and then no wakeup
+        # would end the wait. So a change of the descriptors counts as a wakeup.
         woken = self.stamp is not before
         # Rounded up: if 0.4 ms became 0, this would be a busy loop.
         busy = woken or self._cut or (self.here and self._to_go_on(client))
@@ -113,7 +115,8 @@ class Links:
         if self.here and awaited is not None:
             here = self._to_go_on(client)  # again: some may have been added or closed
             ready = [each for each in here if each in awaited] or here
-        # Some of its data may be lost, and then it may never become ready: reading raises that.
+        # Some data of this worker may be lost, so its descriptor may never become readable. It is
+        # read in any case: if data is lost, reading raises an error.
         cut, self._cut = self._cut, None
         if cut is not None and not cut.gone:
             ready.append(cut)
@@ -147,7 +150,7 @@ class Links:
         members = list(self._members.values())  # a copy: other threads may add some
         if True not in [member.congested for member in members]:
             self._congested = False
-            # Checked again: another thread may have found no room just before that.
+            # Check again: another thread may have found no room just before the flag was cleared.
             if True not in [member.congested for member in members]:
                 return self._poll
             self._congested = True
@@ -173,8 +176,8 @@ class Links:
                 member.link.go_on()
             except ProtocolError as error:
                 return defer_sigint(partial(self._give_up, client, member, error))
-        # SIGINT is deferred once for all of it. A worker in this thread may have more to send, and
-        # has no descriptor that shows it: so the result is True.
+        # SIGINT is deferred once for reading and handling. The result is True for an inline worker:
+        # it may have more to send, and has no descriptor that would show this.
         return defer_sigint(partial(self._at_it, self._read_now, client, member)) or here
 
     def _at_it(
@@ -187,7 +190,7 @@ class Links:
         except ProtocolError as error:
             return self._give_up(client, member, error)
         except BaseException:
-            if member not in self.here:  # those here run when awaited, and are not read while idle
+            if member not in self.here:  # inline workers run when awaited; idle ones are not read
                 self._cut = member
             raise
         finally:
@@ -196,14 +199,14 @@ class Links:
     def _read_now(self, client: Client, member: Member) -> bool:
         came = self._read_once(client, member)
         if came and not member.gone and received.awaits_first_item(client, member):
-            self._read_once(client, member)  # mostly the item has come by now, which saves a wait
+            self._read_once(client, member)  # usually the item has arrived, which saves a wait
         return came
 
     def _read_once(self, client: Client, member: Member) -> bool:
         try:
             member.link.read(member.frames)
         except LinkClosedError:
-            # In this order: an exception of a signal handler may come in between.
+            # In this order: if a signal handler raises in between, the chore is not lost.
             client.chores.add(partial(closing.take_loss, client, member))
             self.forget(member)
             return True

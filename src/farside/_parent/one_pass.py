@@ -36,7 +36,8 @@ _CONTINUED = (
 
 _EARLY = "a worker has ended its pass before the end of its shards"
 OVER: list[Any] = []  # what `Pass.step` returns at the end
-_OF_CLEARED = (IndexError, ValueError, errors.ProtocolError)  # if another thread clears in a take
+# Raised in `Delivery.take` if another thread clears the delivery meanwhile.
+_OF_CLEARED = (IndexError, ValueError, errors.ProtocolError)
 SPOILT = (errors.NotPicklableError, errors.ProtocolError)  # received data cannot be read
 
 
@@ -96,8 +97,9 @@ class Pass:
             return self._take_alone(workers) if FREE_THREADED else delivery.take(workers)
         except Exception as error:
             if error is delivery.failure:
-                # No variable may hold the traceback: it contains this frame, so that is a cycle.
-                own = of_user(error.__traceback__) is error.__traceback__  # no frame of the user's
+                # No variable may hold the traceback: it refers to this frame, so there would be a
+                # cycle. `own`: the failure has no frame of user code.
+                own = of_user(error.__traceback__) is error.__traceback__
                 if own and isinstance(error, errors.FarsideError):
                     raise error.with_traceback(None) from error.__cause__
             elif delivery.cleared and isinstance(error, _OF_CLEARED):
@@ -127,7 +129,7 @@ class Pass:
             warn(_CONTINUED, errors.ExhaustedIteratorWarning)
 
     def _raise_cut_off(self) -> NoReturn:
-        """Raise why the rest of the pass cannot be taken, although it may have arrived."""
+        """Raise the error that says why no more can be taken, even if more has arrived."""
         self.delivery.clear_queues()  # again: this thread may have opened a frame since
         core = self._look_again()
         for worker, member in zip(core.workers, self.client.members, strict=True):
@@ -139,7 +141,7 @@ class Pass:
         """Return whether the pass is complete, given that no item is left; raise if it failed."""
         client, delivery = self.client, self.delivery
         needs = delivery.needs
-        finished = bool(needs)  # if empty, only inputs of a map are missing
+        finished = bool(needs)  # if no worker is needed, only inputs of a map are missing
         for index in needs:
             worker = core.workers[index]
             if not worker.over or worker.inbox.frames:
@@ -170,8 +172,9 @@ class Pass:
 
     def _look_again(self) -> GroupCore:
         """Return the core after any step in another thread; raise if a newer pass has begun."""
-        # Such a step may replace workers. If it begins a pass, it also counts what is left of this
-        # one, and has to be over before the user gets the error and may ask for the loop's state.
+        # The empty step waits for the end of a step in another thread, which may replace workers,
+        # or begin a pass. The latter also counts what is left of this pass, and has to be over
+        # before the user gets the error and may ask for the loop's state.
         self.client.step(lambda _: None)
         core = self.client.core
         if core.epoch != self.epoch:
@@ -220,7 +223,8 @@ class Pass:
         if not client.unheard:
             if delivery.over or not delivery.finished:
                 client.post(partial(GroupCore.stop, epoch=self.epoch))
-            # Afterwards, since the worker's wait ends with the stop, and must not outlast the pass.
+            # After the stop, which ends the worker's wait: `stats` must not show a wait that is
+            # longer than the pass.
             client.counters.end(self.epoch)
         delivery.let_go()
 

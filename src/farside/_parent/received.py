@@ -33,7 +33,7 @@ def take_in(client: Client, member: Member) -> bool:
     if member.worker.observer is not None:
         member.observe()
     before = len(frames)
-    client.core.workers[index].receive_items(frames)  # without the lock: see there
+    client.core.workers[index].receive_items(frames)  # this needs no lock: see its docstring
     if not frames:
         return True
     more = len(frames) < before or not _RECORDS.issuperset(map(_KIND, frames))
@@ -52,7 +52,7 @@ def awaits_first_item(client: Client, member: Member) -> bool:
 
 
 def _take_frames(client: Client, member: Member) -> None:
-    """With the lock, step the core by each frame, in order and once. The first has no items."""
+    """With the lock, step the core by each frame, in order. The first frame carries no items."""
     frames, index, now = member.frames, member.index, monotonic()
     while frames:
         core, frame = client.core, frames[0]

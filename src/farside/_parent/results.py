@@ -40,7 +40,7 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
         counted = client.counters.next(core, delivery)
         delivery.members = client.members
         begun.append(core.start(plans, delivery))
-        # Last: if a signal handler raises before this, the earlier pass goes on.
+        # Last: if a signal handler raises before this, the earlier pass continues.
         client.used_before, client.delivery = client.used, delivery
         client.counters.latest = counted
         client.sequence.begun(delivery)
@@ -105,7 +105,7 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
             if items is not None:
                 yield from items
             else:
-                # Another pass may have told the workers something else since.
+                # A newer pass may have acknowledged other numbers since.
                 this.say_again()
                 waits.begin()
                 try:

@@ -124,7 +124,7 @@ def launch(client: Client, member: Member, pickles: Pickles | None = None) -> No
         return
     worker.wake = client.waiting.wake
     try:
-        # With the lock: else a command that is sent just now might be kept, and never sent.
+        # With the lock: otherwise a command that another thread sends now might be kept for good.
         defer_sigint(partial(client.change, partial(member.attach, worker)))
         client.waiting.links.add(member)
     except BaseException:
@@ -141,8 +141,8 @@ def _lose(core: GroupCore, client: Client, member: Member, cut: CutOffError) -> 
 
 def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
     """End a worker, if it has not ended by itself, and start another one in its place."""
-    # After a failure, the new worker has another backend. It has the same if the old one has died,
-    # was cut off, has run out of time, or has done its full number of tasks.
+    # If the old worker has reported a failure, the new one has another backend. If the old one has
+    # died, was cut off, has run out of time or has retired, the new one has the same backend.
     try:
         if not _give_way(client, old, new, kill=kill):
             return
@@ -192,7 +192,8 @@ def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
         old.send(Cmd.ABORT, 0)  # a subinterpreter that has failed still listens
     client.leaving.add(old)  # before `end` looks at `Client.force`
     end(client, old, kill=kill)
-    # If not, all was closed; or this chore is done again, after a signal handler's exception.
+    # It need not be started if all was closed, or if this chore is done for the second time, after
+    # a signal handler has raised an exception.
     return not client.core.workers[new.index].done and new.worker is None
 
 

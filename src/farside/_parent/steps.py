@@ -54,7 +54,7 @@ class Steps:
     perform: Callable[[], None]
     _mend: Callable[[], None]  # fails workers after an exception has struck in an effect
 
-    # These are for finalizers, which find no global names as Python exits.
+    # Finalizers use these attributes, as they find no global names while Python exits.
     _try_lock = staticmethod(try_lock)
     _defer_sigint = staticmethod(defer_sigint)
 
@@ -68,7 +68,7 @@ class Steps:
         self._performing = False  # an effect; stays set if an exception strikes in it
 
     def step(self, event: Callable[[GroupCore], T], index: int | None = None) -> T | None:
-        """Let an event happen, and return its result. `index`: it concerns that worker alone.
+        """Let an event happen, and return its result. With `index`, it concerns that worker alone.
 
         In a signal handler that interrupts an event of its own thread, the result is None, and the
         new event happens as soon as the other one is over. Raise ProtocolError if the event is not
@@ -121,7 +121,7 @@ class Steps:
             )
 
     def _empty_if_free(self) -> None:
-        # Checked again after the lock was released: another thread may have relied on this one.
+        # A loop: while this thread held the lock, another may have left an event for it to handle.
         while self._mailbox and not self._stepping:
             if not self._defer_sigint(partial(self._try_lock, self._lock, self._empty)):
                 return

@@ -130,7 +130,7 @@ class Waiting:
                 led = try_lock(self._leading, partial(self._lead, client, wanted, end))
             finally:
                 if led:
-                    self.wake_others()  # whoever wakes first leads now
+                    self.wake_others()  # the first thread that wakes up leads now
             if not led:
                 self._sleep(wanted.ready, seconds_until(end))
 
@@ -154,9 +154,9 @@ class Waiting:
         return True
 
     def look_if_free(self, client: Client, wanted: Wanted | None = None) -> bool:
-        """Unless a thread leads, handle what has come; return whether it was more than log records.
+        """Unless a thread leads, handle received data; return whether that was more than logs.
 
-        Also return True if `wanted` has become ready: then no inline worker has to run for it.
+        Also return True if `wanted` is ready already: then no inline worker has to run for it.
         """
         if client.taking_in_here:  # this is a signal handler in the middle of the same work
             return False
@@ -184,7 +184,7 @@ class Waiting:
         self._let_go()
         if self.links.take_in_rest(client) or (wanted is not None and wanted.ready()):
             return True
-        # If only an input of a map is missing, no worker is awaited, so no inline worker runs.
+        # An empty list means that only an input of a map is missing: then no inline worker runs.
         awaited = None if wanted is None else client.awaited(wanted) or None
         return self.links.look(client, awaited=awaited)
 
@@ -210,7 +210,7 @@ class Waiting:
         if on or not self._asking:
             for member in members:
                 member.tell_waiting(on=on)
-            if self._asking and not on:  # another wait has just begun; workers must hear that last
+            if self._asking and not on:  # a wait has begun meanwhile: tell the workers that last
                 for member in members:
                     member.tell_waiting(on=True)
 

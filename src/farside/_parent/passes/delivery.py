@@ -157,7 +157,7 @@ class Delivery:
         found = self.anchors.known_of(place, 1 if self.snapshots.empty else AFTER_STATE)
         begun: Sequence[tuple[int, int]] = place.begun
         snapshots: list[Snapshot] = []
-        # First find snapshots before all items to compare; then, for other shards, before the last.
+        # Find snapshots before all items to compare; for shards without any, before the last item.
         for way in (reversed(found), found) if not self.snapshots.empty else ():
             indices = {shard: index for shard, index, _ in way}
             if self.anchors.verify:
@@ -175,14 +175,14 @@ class Delivery:
         self.cleared = True
         if FREE_THREADED:
             # Without a GIL, no call empties the block all at once. So the block stays, and a loop
-            # in another thread, which may just be taking from it, checks `cleared` after each item.
-            # A thread that is just taking from the queues clears them itself.
+            # that takes from it in another thread checks `cleared` after each item. If that thread
+            # is just taking from the queues, it clears them itself.
             try_lock(self.alone, self.clear_queues)
             self._emptied = True
             return
         before, count, rest = block = self.block
-        # One call of C code takes out all of them, so that a loop in another thread cannot miss
-        # some items and then get later ones.
+        # A single call of C code takes out all items. Otherwise a loop in another thread might miss
+        # some of them and then get later ones.
         with suppress(IndexError):
             self._dropped.extend(map(list.pop, repeat(rest)) if type(rest) is list else rest)
         if self.block is block:  # else the loop has seen `cleared`, and has taken none of it
@@ -209,7 +209,7 @@ class Delivery:
         # and takes from the end.
         before = self.block[0]
         self.block = before, len(entries), iter(entries) if sources is None else entries
-        if self.cleared:  # by another thread, which may have found this block, or not
+        if self.cleared:  # by another thread, perhaps before this block was there
             self.block = before, 0, ()  # first: a thread that asks meanwhile must not count them
             entries.clear()
             self.clear_queues()

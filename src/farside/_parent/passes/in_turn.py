@@ -15,9 +15,9 @@ from .queues import PLAIN, Block, Queue, join
 
 _KEPT = 1000  # how many items before the present block are remembered at least, for `InTurn.place`
 _SLOTS = 64
-"""With up to so many slots, the turns are copied at each end of a shard; with up to n times as
-many, at each nth end. The size of a copy grows with the number of slots, so all copies together
-take about the same memory for any number."""
+"""With up to this many slots, the turns are copied at each end of a shard; with up to n times as
+many slots, at each nth end. A copy grows with the number of slots, so all copies together take
+about the same memory for any number."""
 
 
 class InTurn(Delivery):
@@ -34,7 +34,7 @@ class InTurn(Delivery):
         self._past = PastTurns(turns)
         self._first_round = len(turns.live)  # how many items it has
         self.ended_before = ended  # the shards that had ended when the pass was resumed
-        self._ended = turns.heads, ended
+        self._ended = turns.heads, ended  # the latest heads in `place`, and the ended shards then
         # Caches: how many of the slots that have shards each worker reads; where in a round these
         # slots are.
         self._shares: tuple[Any, list[tuple[Queue, int]]] = (None, [])
@@ -52,7 +52,7 @@ class InTurn(Delivery):
         if turns is None:
             return None
         # Very many shards may have ended, and states are asked for far more often than a shard
-        # ends. So the ended shards found last are kept, and extended.
+        # ends. So the ended shards that the last call found are kept, and the others added.
         known, ended = self._ended
         if known != turns.heads:
             if not all(map(le, known, turns.heads)):  # an earlier place is asked for
@@ -178,7 +178,7 @@ class PastTurns:
         first, _, ends = self._copies[-1]
         if (len(ends) + 1) * _SLOTS < len(turns.chains):
             ends.append(at)
-        elif first == at:  # the copy holds for no item: nobody asks for it any more
+        elif first == at:  # no item came since the last copy, so nobody will ask for that
             self._copies[-1] = at, turns, []
         else:
             self._copies.append((at, turns, []))

@@ -60,7 +60,7 @@ class Mapped(Answers):
         self._begin_block()
         while True:
             front, slow, self.slow = self.front, self.slow, False
-            block = self.take_next(workers) if slow else None  # results here need not wait
+            block = self.take_next(workers) if slow else None  # before an input, which may be slow
             if block is None:
                 self.refill(workers)
                 block = self.take_next(workers)
@@ -69,7 +69,7 @@ class Mapped(Answers):
             if self.front == front:
                 self.end()
                 return None
-            # Some inputs are done, without a result for the loop, so there may be room for others.
+            # Some inputs are done, and gave the loop nothing. So there may be room for others.
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         """Return the next block; None if nothing has arrived that the loop gets."""
@@ -78,8 +78,8 @@ class Mapped(Answers):
     def ready(self, workers: Sequence[ParentCore]) -> bool:
         if self.cleared or super().ready(workers):
             return True
-        # While the loop waits for the next result, other workers can be given inputs. (If the input
-        # that the loop is at is settled, `take` has just found that.)
+        # While the loop waits for the next result, other workers can be given inputs. (No check for
+        # a settled input is needed: `take` would have found it just now.)
         more = not self._supply.ended and (self.source is None or self.source.has_come)
         return more and self.room(self._left(workers)) is not None
 
@@ -112,11 +112,11 @@ class Mapped(Answers):
             if not entries:
                 break
             if not supply.steady or monotonic() - begun >= TAKE_SECONDS:
-                self.slow = True  # these are sent first, as the next input may take long to come
+                self.slow = True  # send these inputs first: the next one may take long to come
                 break
 
     def _begin_to_give(self, workers: Sequence[ParentCore]) -> list[int]:
-        """Send what is given one by one, measure how fast the workers are, and return `_left`."""
+        """Send inputs that go one by one, measure the workers' speed, and return `_left`."""
         self._give_next(workers)
         left, given = self._left(workers), sum([each.count for each in self._assigned])
         self._size.measure(given - sum(left), self.plan.workers, left.count(0))
@@ -203,7 +203,7 @@ class Mapped(Answers):
         """Note that a worker was given the next `count` inputs; None if no worker gets them."""
 
     def has_left(self, number: int) -> bool:
-        """Tell whether the loop has yet to get results that a failed input had before."""
+        """Tell whether the loop has yet to get results that came before an input has failed."""
         batches = (batch for mine in self._assigned for batch in mine.batches)
         return any(each.left and each.first == number for each in batches)
 
@@ -229,7 +229,7 @@ class Mapped(Answers):
 
     def let_go(self) -> None:
         self._supply.let_go()
-        self.failure = None  # its frames refer to this, as do those of inputs that do not pickle
+        self.failure = None  # frames of its traceback, and of the causes below, refer to `self`
         for error in [*self._settled.values()]:
             error.__cause__ = None
         self.orders.clear()

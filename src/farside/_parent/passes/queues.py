@@ -24,8 +24,8 @@ for each entry, or None if each entry is the item itself and no worker has to kn
 class Source:
     """Where entries come from: a frame of a worker, and its shared memory.
 
-    It is plain if each entry is the item itself. With `each`, the worker is told of every single
-    entry that was taken.
+    A source is `plain` if each entry is the item itself. With `each`, entries are acknowledged to
+    the worker one by one, as the loop takes them.
     """
 
     __slots__ = ("blocks", "each", "index", "plain")
@@ -118,8 +118,10 @@ class Queue:
         return self.marks.popleft()[1]
 
     def go_on(self, received: int) -> int:
-        """Note that another worker takes over; return how many entries and marks wait."""
-        # `received` is how many have arrived. Those that wait count as sent by the new worker.
+        """Record that another worker takes over; return how many entries and marks wait.
+
+        `received` is how many have arrived. Those that wait count as sent by the new worker.
+        """
         self.before = self.told = self.taken
         return received - self.taken
 
@@ -132,9 +134,9 @@ class Queue:
 
 
 def arrived(queue: Queue, frames: Sequence[Any]) -> list[tuple[int, bool]]:
-    """Return the runs of items that have arrived from a worker and are in no block.
+    """Return the runs of items that have arrived from a worker and are in no block yet.
 
-    Each is the number of its items, and whether a mark ends it.
+    For each run: how many items it has, and whether a mark ends it.
     """
     parts: list[tuple[Iterable[Any], int, int]] = [(queue.marks, queue.at, len(queue.entries))]
     for frame in frames:

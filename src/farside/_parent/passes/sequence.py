@@ -1,6 +1,7 @@
-"""The base of what a pass is made of: one iterable or shards (`sharded`), or the `inputs` of a map.
+"""The base class of sequences: of one iterable, of shards (`sharded`), and of a map (`inputs`).
 
-A sequence decides where each worker begins, and tells where a loop is.
+A sequence is what passes iterate over. It decides where each worker begins in a pass, and reports
+where a loop is, for `state_dict`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Part(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Where a pass begins, and what helps to make the items before that again."""
+    """Where a pass begins, and what helps to make the items before that place again."""
 
     place: Place = BEGIN
     anchors: Sequence[tuple[int, int, bytes]] = ()
@@ -38,7 +39,7 @@ _START = Start()
 
 
 class Given(NamedTuple):
-    """What decides the items besides the user's functions, and which of it the user has given."""
+    """What decides the items besides the user's functions, and which arguments were given."""
 
     seed: int
     verify: bool = True  # whether a pass that is made again is compared with the original
@@ -46,7 +47,7 @@ class Given(NamedTuple):
     cycle_given: bool = False
     fingerprint: str = ""
     same: str | None = None
-    """The names of the arguments that the fingerprint is made of, if these are not the shards."""
+    """For messages: which arguments the fingerprint is made of, if not of the shards."""
 
 
 class ItemSequence:
@@ -77,7 +78,7 @@ class ItemSequence:
         self._sharding = self._sharding._replace(seed=seed)
 
     def length(self, told: int | None) -> int | None:
-        """Return how many items a pass has, if that is known. The first worker may have `told`."""
+        """Return how many items a pass has, if known. `told` is what the first worker reported."""
         raise NotImplementedError
 
     @property
@@ -103,8 +104,8 @@ class ItemSequence:
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         """Begin a pass, after `begun` others; return its delivery, and what each worker is sent.
 
-        A worker is sent the epoch, the seed, how many items and bytes count as already made, and
-        its plan. None: the workers need nothing.
+        Each worker is sent the epoch, the seed, how many items and bytes count as already made, and
+        its plan. None instead of a list: the workers need none of this.
         """
         epoch, start = self.epoch(begun), self._loaded or _START
         delivery, plans = self._open(begun, start)
@@ -120,7 +121,7 @@ class ItemSequence:
         raise NotImplementedError
 
     def begun(self, delivery: Delivery) -> None:
-        """Record that a pass has begun. An exception before this must leave the state as it was."""
+        """Record that a pass has begun. Up to here, an exception leaves the state as it was."""
         self._loaded, self._passes = None, [delivery, *self._passes[:1]]
 
     def make_ready(self) -> None:
@@ -130,11 +131,11 @@ class ItemSequence:
         """Check that a pass can begin; see `Shards.check`."""
 
     def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002  most have none
-        """Return the shard that a worker is at, by what the loop was given; None if at none."""
+        """Return the shard that a worker is at, as far as the loop has got; None if at none."""
         return None
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
-        """Return what a worker is sent that takes the place of another, as in `begin`."""
+        """Return what is sent to a worker that takes the place of another; see `begin`."""
         received, frames = core.inbox.received, core.inbox.copied()
         base = delivery.queues[index].go_on(received), sum([len(each.body) for each in frames])
         return delivery.epoch, self.seed, base, self._go_on(delivery, core, index)
@@ -155,15 +156,16 @@ class ItemSequence:
             fingerprint=self._given.fingerprint,
             in_order=self._in_order,
             anchors=start.anchors,
-            # The others would have to be unpickled, and a state may come from a file.
+            # Loading other snapshots means unpickling, and a state may come from any file.
             snapshots=[each for each in start.snapshots if each.state[:1] == LITERAL],
         )
 
     def _look(self, *, anew: bool) -> int:  # noqa: ARG002  it matters to a map
-        """Return how many shards there are. A map may make its fingerprint, `anew` if asked to."""
+        """Return how many shards there are. A map also updates its fingerprint; `anew`: always."""
         return self._sharding.total
 
     def _find(self, begun: int, behind: int) -> tuple[int, Start]:
+        """Return the epoch and the place of the loop, as of `behind` items ago."""
         loaded, passes = self._loaded, self._passes
         if not behind and (loaded or not passes or passes[0].finished):
             return self.epoch(begun), loaded or _START
@@ -212,7 +214,7 @@ class ItemSequence:
         own = self._sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
         sharding, start = self._taken_over(own, start)
         epoch, fresh = read["epoch"], read.get("fresh", not read["epoch"])
-        # As in `set_epoch`: no call comes in between.
+        # As in `set_epoch`, there is no call between these lines.
         self._sharding, self._ahead, self._fresh = sharding, epoch - begun, epoch if fresh else None
         self._loaded, self._passes = start, []
 
@@ -223,7 +225,7 @@ class ItemSequence:
     def _refuse_others(self, read: dict[str, Any], total: int, *, strict: bool) -> None:
         """Refuse the state of another data set. This one has `total` shards."""
         same = self._given.same
-        # The data set may have grown. A place in the old one then means nothing, but an epoch does.
+        # If the data set has grown, a place in the old one is void, but its epoch is still valid.
         anew = f", or begin its epoch anew, by set_epoch({read['epoch']})"
         cure = f"pass the same {same or 'shards'}{anew}"
         self._refuse(read, "shards", total, cure)
