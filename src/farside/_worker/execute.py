@@ -127,7 +127,7 @@ class Execution:
         forward.send_last(self._link)
 
     def obey(self) -> None:
-        """Take a command, in Stand By or as a pass is left, and do what the table says."""
+        """Take a command, in Stand By or as a pass is left, and step the machine by it."""
         self._maker.outbox.make_ready()  # nobody waits for unsent items any more
         command = self._commands.take()
         if command is None:
@@ -174,7 +174,7 @@ class Execution:
         if body:
             epoch, seed, booked, plan = pickling.loads(body)
         info = self._info
-        # By way of the maker: a reference to the tasks would keep objects of the user's alive.
+        # Through the maker: a reference to the tasks would keep the user's objects alive.
         self._current_info = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
         tell(self._current_info)
         return maker.begin(plan, epoch, seed, booked)
@@ -212,7 +212,7 @@ class Execution:
     def _is_awaited(self) -> bool:
         """Wait until the parent waits for more; False: the pass is to end, or the parent is gone.
 
-        So a failure ahead of the loop has no effect if the loop is left before it gets there.
+        So if the loop is left before it reaches the failed item, the failure has no effect.
         """
         maker = self._maker
         maker.tasks.run_clock(False)

@@ -29,7 +29,7 @@ class Flusher:
     """
 
     def __init__(self, send: Callable[[], bool]) -> None:
-        self._send = send  # sends what waits, for a long time perhaps; tells whether more waits
+        self._send = send  # sends what waits, which may take long; tells whether more waits
         self._thread: Thread | None = None
         # Reentrant, since a finalizer may call in the middle of anything.
         self._changing = RLock()

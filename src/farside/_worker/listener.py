@@ -59,7 +59,7 @@ class Commands:
         self._first: list[Command | None] = []  # what `peek` has returned and nobody has taken
         self.tasks = Tasks()  # what that thread runs
         self.taking = Lock()  # held while it takes a command and adds the tasks of that to `tasks`
-        self.leaving = 0.0  # seconds it may take to close the user's iterators; 0: it closes none
+        self.leaving = 0.0  # seconds for closing the user's iterators; 0 while none are closed
 
     def put(self, command: Command | None) -> None:
         """Add a command: its kind, epoch, body and blocks; None: the parent is gone."""
@@ -69,11 +69,11 @@ class Commands:
     def take_back(self) -> list[int]:
         """Take back tasks that were not begun; return their numbers. The thread that puts calls it.
 
-        It returns none while the other thread takes a command. It only takes back the tasks that
-        have come last. Otherwise the parent could take the result of a later task for that of an
-        earlier one, since results have no label. A command that has brought tasks stays, without
-        them: the other thread may have seen that there is a command, and would wait for it before
-        it sends what it has made.
+        Return none while the other thread takes a command. The tasks taken back are always the
+        latest ones. Otherwise the parent could take the result of a later task for that of an
+        earlier one, since results have no label. A command that has brought tasks stays in the
+        queue, without them: the other thread may have seen that there is a command, and would wait
+        for it before sending what it has made.
         """
         return try_lock(self.taking, self._take_back) or []
 

@@ -63,7 +63,7 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
             elif put(item):
                 last = made
             # Nothing here may hold an item while user code makes the next one.
-            item = nothing  # noqa: PLW2901  `del` would leave none to look into after a failure
+            item = nothing  # noqa: PLW2901  after `del`, the handler below would have no `item`
             if watched[0] or made >= last:
                 maker.looking = True
                 last, maker.looking = look_up(made + 1) - 1, False
@@ -101,7 +101,8 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                 break
             load = None if mapper.plain else mapper.load
             for entry in inputs:
-                # The time is first: a reader of the number must not find an earlier input's time.
+                # The time comes first: who reads the new number must not get the time of the input
+                # before.
                 if timed:
                     begun[1] = monotonic_ns()
                 begun[2] = made

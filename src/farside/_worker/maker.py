@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from .loops import Outcome
 
 _QUICK_SECONDS, _MANY = 2e-6, 100
-"""If items take less than `_QUICK_SECONDS` each, and `_MANY` or more were made since the last look,
-the loop no longer checks after each item whether the parent has begun to wait. The check would take
-a sixth of the time of the smallest items. The frame is full soon, or the flusher sends it."""
+"""If items take less than `_QUICK_SECONDS` each, and `_MANY` or more were made since the last call
+of `look_up`, the loop no longer checks after each item whether the parent has begun to wait. That
+check would take a sixth of the time of the smallest items. The frame is soon full, or the flusher
+sends it."""
 
-_SLOW_SECONDS = 0.001  # after a look that comes so late, the loop makes that check again
+_SLOW_SECONDS = 0.001  # if `look_up` is called so late, the loop checks after each item again
 
 
 class Maker:
@@ -60,10 +61,10 @@ class Maker:
         self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
         self._pid = here.pid
-        self.looking = False  # whether `look_up` runs: what is raised then is not about an item
+        self.looking = False  # whether `look_up` runs: an error in it is not about an item
         self.iterator: Any = None  # of the pass, if no function makes its items
-        self.watched = link.attention  # [0] is not 0 when `look_up` is to be called after an item
-        self._last = 0, 0.0  # of the last look: how many items were made, and the time
+        self.watched = link.attention  # the loops call `look_up` while its [0] is not 0
+        self._last = 0, 0.0  # the last call of `look_up`: how many items were made, and the time
 
     def take(self, tasks: Tasks) -> None:
         self.tasks, tasks.begun, tasks.skips = tasks, self._link.begun, self._skips
@@ -114,7 +115,7 @@ class Maker:
     def finish(self) -> bool:
         """Send the last items of the pass, and record that it is over; see `Tasks.finish`."""
         if self._commands.empty():
-            self.outbox.flush(soon=True)  # the status that says so follows
+            self.outbox.flush(soon=True)  # ITERATION_FINISHED follows at once
         else:
             self.outbox.drop()  # nobody waits for this pass any more
         return self.tasks.finish(self.made)
@@ -124,7 +125,7 @@ class Maker:
         self.tasks = self._commands.tasks = Tasks()
 
     def take_tasks(self) -> bool:
-        """Wait for the next command, and take it if it brings tasks; tell whether it does."""
+        """Wait for the next command. If it brings tasks, take it and return True."""
         return with_lock(self._commands.taking, self._take_tasks)
 
     def _take_tasks(self) -> bool:
@@ -139,9 +140,9 @@ class Maker:
     def is_left(self) -> bool:
         """Tell whether a command ends the pass; if one was sent, wait until it has arrived.
 
-        A thread that often releases the GIL for a moment keeps the listener from it, for as long as
-        0.1 s. Waiting for the command gives the listener its turn. (A forked child has no listener,
-        and would wait for ever.)
+        If this thread often releases the GIL for a moment, the listener may not get it for 0.1 s.
+        Waiting for the command gives the listener its turn. (A forked child has no listener, and
+        would wait for ever. So it is ended first.)
         """
         self.end_if_forked()
         while not self._commands.empty() or self._link.revoked(self._machine.epoch):
@@ -154,7 +155,7 @@ class Maker:
     source = staticmethod(loopable)  # makes an iterator for a `for` loop from the user's
 
     @staticmethod
-    def is_final(error: BaseException) -> bool:  # noqa: ARG004  others look at it
+    def is_final(error: BaseException) -> bool:  # noqa: ARG004  subclasses use it
         """Tell whether an error of user code ends the pass, and not just a task."""
         return False
 
@@ -172,7 +173,8 @@ class Maker:
         """Handle a failure of user code, or of pickling what it has made; return what follows."""
         self.end_if_forked(error)
         trouble = self._trouble(error)
-        # Whether the error came between two inputs: then the last one may have its answer already.
+        # Whether the error came between two inputs. If so, it must not be taken for the failure of
+        # the last input, which may have its answer already.
         struck = self.looking or (item is not NOTHING and not self.outbox.refused)
         if self.outbox.refused:
             self.outbox.refused = False
@@ -181,7 +183,7 @@ class Maker:
                 trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
         task = None if struck else self.tasks.failed_alone(self.made - self._before)
         if task is None and self.tasks.one_by_one:
-            raise error  # no call has failed: another worker takes the place of this one
+            raise error  # in an executor, no call has failed: another worker replaces this one
         if task is not None and not self.is_final(error):
             failure = self._describe(trouble._replace(item=task))
             replaceable = self.tasks.replaceable and not self.made
@@ -201,7 +203,7 @@ class Maker:
         """Check, between two items, what the parent wants, and send what is due.
 
         Returns:
-            How many items of the pass there may be before the next look; 0 if the pass is to end.
+            How many items of the pass may be made before the next call; 0 if the pass is to end.
         """
         self.made = made
         if self.is_left():  # first: it ends a forked child

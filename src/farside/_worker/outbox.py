@@ -41,7 +41,7 @@ _STORED_BYTES = 1 << 18
 """A frame is sent when its contents in the arena reach this size, or a quarter of what may wait.
 They do not fill the pipe, but while they wait here, they are not booked in the window yet."""
 
-_MISSES = 32  # after so many items in a row that are not plain, no more of a pass are looked at
+_MISSES = 32  # after so many items in a row that are not plain, a pass looks for no more of them
 
 
 class Outbox:
@@ -126,7 +126,7 @@ class Outbox:
         return Stored([entry], len(entry)) if self._joins else entry, len(entry)
 
     def _miss(self) -> None:
-        """Count an item that is no copy. After many in a row, none is looked at any more."""
+        """Count an item that is no copy. After many in a row, the pass makes no more copies."""
         if self.nbytes != self._nbytes_before:
             self._misses = 0  # a copy was counted since
         self._misses += 1
@@ -147,7 +147,7 @@ class Outbox:
         return len(self.entries) >= self._batch or self.nbytes >= self.full
 
     def send_due(self, made: int, *, each: bool) -> int:
-        """Send what is due; return up to which number items may be made: `made` without credit."""
+        """Send what is due; return how many items may be made in all: `made` if without credit."""
         if self.entries:
             if self._link.parent_waits() or self.is_full() or each:
                 self.flush()
@@ -171,7 +171,7 @@ class Outbox:
     def wait_for_parent(self) -> bool:
         """Wait until all was taken and the parent waits; False: as in `wait_for_credit`."""
         self.flush()
-        # Not how many were made: an exception of a signal handler in `_send` may lose some.
+        # Not the number of items made: an exception of a signal handler in `_send` may lose some.
         return self._link.wait_for_parent(self._epoch, self._sent)
 
     def tell_progress(self, told: progress.Snapshot | progress.Skipped) -> None:
@@ -192,7 +192,7 @@ class Outbox:
         self._link.flush()  # frames that have found no room
         frames, self._frames_before = self._frames_before, self._frames
         if frames != self._frames or self._lost:
-            return not self._lost  # what waits was made since the last look
+            return not self._lost  # the items that wait were made since the last call
         try:
             sent = with_lock(self._lock, self._send_or_note)
         finally:
@@ -212,7 +212,7 @@ class Outbox:
         """Send what waits, and wait for room; with unlimited credit, the flusher waits instead."""
         if not with_lock(self._lock, partial(self._send, soon=soon)):
             self.flusher.call()
-        if not self.entries:  # so no frame of pieces is just being made
+        if not self.entries:  # else pieces wait, which `settle` would make void
             self._joins = self._joiner.settle()
             self.rows.settle(self.nbytes)
 
@@ -232,12 +232,12 @@ class Outbox:
         if self._lost:
             self._drop()  # no item comes after those that are missing
             raise MemoryError("there was no memory to send items that were made")
-        # Another thread may add an entry meanwhile. It counts only what it has added already.
+        # Another thread may add entries meanwhile: it appends an entry before it counts its bytes.
         self.full = self.nbytes + self._batch_bytes
         if not (entries := self.entries[:]):
             return True
         parts, refs = pack(entries, self._joiner if self._joins else None, self.rows)
-        # Not before: if there is no memory for the frame, the next try fails too, and reports it.
+        # After `pack`: if that finds no memory, all items still wait, and the next call reports it.
         self._frames += 1
         del self.entries[: len(entries)]
         nbytes = size(parts) + sum([ref.nbytes for ref in refs])

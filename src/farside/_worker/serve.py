@@ -57,7 +57,7 @@ def serve(
 
 
 def _load(frame: Frame) -> Job:
-    """Load the job. No variable of the caller keeps its frame, which may be large."""
+    """Load the job. The caller must keep no reference to its frame, which may be large."""
     if frame.kind != JOB:  # the fault of a backend
         raise ProtocolError(
             f"the first frame is no job, but of kind {frame.kind}; the backend sends the job "
