@@ -74,9 +74,10 @@ def total_of(word: int, epoch: int) -> int:
 def begin_batch(begun: Any, epoch: int, first: int, made: int) -> None:
     """Write to the words at ``BEGUN`` that inputs from the index `first` on come next.
 
-    The worker sets the third word to `made` when it begins the first of them, and adds one for each
-    after it: a small number is written in half of the time. The first word is what has to be added.
-    Until that input is begun, both together tell the one before, or `first` if none was made.
+    When the worker begins the first of them, it sets the third word to `made`, then to one more for
+    each further input. (A small number is written in half of the time.) The sum of the first word
+    and the third is the index plus one of the input begun last. Until the first of these inputs is
+    begun, the sum tells the input before; but it tells `first` if the pass has made nothing.
     """
     begun[2] = max(0, made - 1)
     begun[0] = acknowledged_word(epoch, first + 1 - made & _COUNT)

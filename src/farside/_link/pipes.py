@@ -106,8 +106,9 @@ class PipeLink(Link):
         if epoch > self._latest[0]:
             with_lock(self._beginning, partial(self._begin_pass, epoch))
         latest = self._latest
-        # Else another thread has replaced this loop. With a GIL, none can do so before the word is
-        # written: up to there, no call is made, nor, for Python 3.10, is any jump taken.
+        # If the epochs differ, another thread has begun a newer pass. With a GIL, none can do so
+        # between this check and the write of the word: there is no call in between (nor a jump,
+        # where Python 3.10 might switch threads).
         if epoch == latest[0]:
             control = self._control
             latest[2] = word = latest[1] + total
@@ -178,8 +179,8 @@ class PipeLink(Link):
 
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001
         self._attention[PARENT_WAITS] = on
-        # The worker may wait for this, and not for items to be taken. No comparison with the latest
-        # word, as in `acknowledge`: that may be of an earlier pass, and yet be the larger one.
+        # The worker may wait for this, and not for items to be taken. Unlike `acknowledge`, do not
+        # compare WANTED with the latest word: that may be of an earlier pass, and yet be larger.
         if on and self._control[WANTED] not in (NOTHING, self._woken):
             self._wake()
 
@@ -207,7 +208,7 @@ class PipeLink(Link):
         return count[0]
 
     def close_reading(self) -> None:
-        if self._writer.pending:  # nobody would send it any more
+        if self._writer.pending:  # nobody would send the rest any more
             self._writer.close()
             self._commands.close()
         if self.in_process:

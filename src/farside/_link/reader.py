@@ -42,7 +42,7 @@ class FrameReader:
     def read(self, into: deque[Frame], reads: int = _READS) -> bool:
         """Read until a frame is complete or nothing is left; return whether more may be there.
 
-        It raises what `Link.read` does.
+        This raises what `Link.read` does.
         """
         if not self._in_step:
             raise ProtocolError(f"{self._culprit} struck while frames were read")
@@ -61,7 +61,7 @@ class FrameReader:
             self._in_step = True
             return False
         except OSError as error:  # a signal handler may have closed this side
-            self._in_step = error.errno == errno.ENOMEM  # so nothing was read
+            self._in_step = error.errno == errno.ENOMEM  # in that case, nothing was read
             check_gone(error)
             raise LinkClosedError("this side was closed") from None
         except MemoryError:  # no room for a large frame. The next call raises ProtocolError

@@ -64,7 +64,7 @@ class FrameWriter:
         if len(parts) <= IOV_MAX:
             self._queue.append([parts, share, []])
             return
-        # In pieces: the list of the parts that are left of one is copied after each write.
+        # Queue a long list in pieces: after each write, the list of what is left is copied.
         pieces = [[parts[at : at + IOV_MAX], 0, []] for at in range(0, len(parts), IOV_MAX)]
         pieces[-1][1] = share
         try:
@@ -87,7 +87,7 @@ class FrameWriter:
         if self._backlog > BACKLOG_BYTES and not self._make_room(patience):
             raise BlockingIOError
         share = size(parts)
-        # Two threads may do so at once, but it is enough if the sum is about right.
+        # Two threads may change this at once, but it is enough if the sum is about right.
         self._backlog += share
         self.add(parts, share)
         return self.write_what_fits(0)
@@ -114,9 +114,10 @@ class FrameWriter:
         return bool(try_lock(self._lock, partial(self._write, False), patience))
 
     def try_to_write(self) -> bool:
-        """Write what fits; False if that has failed, and `write_what_fits` tries again, or raises.
+        """Write what fits; return False if that has failed. The caller then tries again later.
 
-        Nothing is lost: where the system has no memory, it has written nothing.
+        If the system has no memory, nothing is lost, as it has written nothing. If nobody knows how
+        much of a frame was written, the next `write_what_fits` raises ProtocolError.
         """
         try:
             self.write_what_fits()
@@ -156,7 +157,7 @@ class FrameWriter:
         """Write some of the first frame, or of the first two; return whether to continue."""
         parts, share, counts = entry
         try:
-            if not counts:  # else an earlier call has written it, and then an exception struck
+            if not counts:  # else an earlier call has written, before an exception struck
                 # The second frame, if there is one, goes along: the reader is woken once for both.
                 both = parts + self._queue[1][0] if len(self._queue) > 1 else parts
                 first = both if len(both) <= IOV_MAX else parts
@@ -174,7 +175,8 @@ class FrameWriter:
             self._torn = not counts
             raise
         if len(self._queue) > 1 and (of_second := counts[0] - size(parts)) > 0:
-            self._queue[1][2][:] = [of_second]  # set again, if an exception strikes next
+            # If an exception strikes after this, the next call sets the same number again.
+            self._queue[1][2][:] = [of_second]
         left = left_of(parts, counts[0])
         if left:
             entry[:] = left, share, []  # in one step, too

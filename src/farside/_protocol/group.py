@@ -39,7 +39,7 @@ class GroupCore:
         self.workers = tuple(ParentCore(limits) for _ in range(count))
         self.epoch = 0  # the number of the running or latest pass
         self.closed = False
-        self.stamp: Any = None  # for the shell alone: the event that has stepped this copy
+        self.stamp: Any = None  # used by the shell alone: the event that has stepped this copy
         self._limits = limits
         self._fallback = fallback
         self.awaiting: frozenset[int] = frozenset()  # restarted workers that wait for `go_on`
@@ -163,7 +163,7 @@ class GroupCore:
         if frame.kind == Status.INITIALIZATION_SUCCEEDED:
             worker.ready_since = now
         if worker.failure is not None and not had_failed and failure is None:
-            self._start_again(index)  # it had run out of time, and has now reported its stacks
+            self._start_again(index)  # it was out of time, and this frame has its stacks
 
     def launch(self, index: int, now: float) -> None:
         """Record that a worker is being started now."""
@@ -199,7 +199,7 @@ class GroupCore:
         """Replace a worker that has done its full number of tasks."""
         worker = self.workers[index]
         if not worker.done:
-            worker.begun = None  # it has done all that it was given
+            worker.begun = None  # it has done all its tasks
             worker.fail(RETIRED, None, kill=False)
             self._start_again(index)
 
@@ -236,7 +236,7 @@ class GroupCore:
     def _replace(self, index: int, backend: str, ending: Ending) -> None:
         """Let a worker of another backend do what is left to do for the user."""
         old, new = self.workers[index], ParentCore(self._limits)
-        new.follows_dead = False  # so that no fallback replaces this one
+        new.follows_dead = False  # not None: so no further fallback replaces this one
         old.hand_over(new)
         new.effects = (*old.effects, Launch(backend, ending), *new.effects)
         self.workers = (*self.workers[:index], new, *self.workers[index + 1 :])

@@ -52,8 +52,8 @@ class Sharding(NamedTuple):
     world_size: int = 1
     even: bool = False  # whether all ranks read equally many: some at the end may be left out
     before: Ranges = ()
-    """Shards that had ended when the pass began here, if each has one item. The slots are made of
-    the others. So those come in order for any number of slots, whichever shards have ended."""
+    """If each shard has one item: those that had ended when the pass was resumed. Slots are made of
+    the others, so these come in order, whatever the number of slots and whichever had ended."""
 
 
 class Place(NamedTuple):
@@ -162,7 +162,7 @@ def _without(chains: Sequence[Sequence[int]], ended: Ranges) -> list[Sequence[in
 
 def _rest(chain: Sequence[int], ended: Ranges) -> Sequence[int] | None:
     """Return the rest of a chain after its ended shards; None if those are not its first ones."""
-    # The rest of a `range` is a `range` again, and takes no memory: there may be millions.
+    # The rest of a `range` is a `range` again, and takes no memory, even for millions of shards.
     count = 0
     for first, end in ended:
         low, high = bisect_left(chain, first), bisect_left(chain, end)
@@ -235,7 +235,7 @@ class Turns(NamedTuple):
     def begin(cls, sharding: Sharding, place: Place = BEGIN) -> Turns:
         """Return the turns of all slots, beginning at a place in a pass."""
         shards: Sequence[int] = range(count_of(sharding))
-        if sharding.before:  # a single gap, as usual, stays a `range`: it may have millions
+        if sharding.before:  # usually one gap, which stays a `range`, as it may have millions
             left = [range(*gap) for gap in gaps_of(sharding.before, len(shards))]
             shards = left[0] if len(left) == 1 else [shard for each in left for shard in each]
         cycle = min(sharding.cycle_length, len(shards) or 1)  # other slots would have no shard
@@ -324,7 +324,7 @@ class Turns(NamedTuple):
         return Place(ended, tuple(sorted(begun)), now.slot if now.live else 0)
 
     def ended_since(self, heads: Sequence[int] = ()) -> list[int]:
-        """Return the shards that have ended since `heads` held, or else since the first turn."""
+        """Return the shards ended since the time of `heads`; without it, since the first turn."""
         firsts = heads or (0,) * len(self.heads)
         slices = zip(self.chains, firsts, self.heads)  # noqa: B905  equal
         return [shard for chain, first, head in slices for shard in chain[first:head]]

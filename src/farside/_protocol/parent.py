@@ -2,7 +2,7 @@
 
 What is exchanged: the parent sends commands, and the worker answers with statuses (`messages`). The
 table in `parent_machine` tells which may follow which. Beside the state, a core knows what its user
-still waits for: the items of one pass, the answer to one call, reports of stacks.
+still waits for: the items of one pass, the answer to one call, or reports of stacks.
 
 What can happen, at any moment: the user begins a pass, leaves it, calls, asks for stacks or closes;
 a frame arrives; the worker ends; time passes. Each of these is an event, and has a method here. An
@@ -65,21 +65,21 @@ class ParentCore(ParentMachine):
         over: whether nothing more of the present pass will arrive.
         ending: why the pass is over, if it did not end by itself.
         failure: why the conversation is over; None if it is not, or the user has closed it.
-        used_up: whether the worker has reported that an earlier pass had used its iterator up.
-        continued: whether it has reported that an earlier pass had left the iterator midway.
+        used_up: whether the worker has reported that an earlier pass had used up its iterator.
+        continued: whether it has reported that an earlier pass had left its iterator midway.
         call: the token of the call that waits for its answer; `method` is the method's name.
         length: the length of the iterable, if the worker has reported one.
         launched: when the worker was started, by a monotonic clock; None: not yet.
         waits_since: since when somebody has waited and nothing has arrived.
         paused: since when a wait is paused, as nobody waits; None: it is not.
         latest: for the shell alone: the frame that was handled last.
-        begun: which input of a map it was last seen to begin, plus one; 0: none; None: unknown.
+        begun: the index plus one of the map's input last seen to begin; 0: none; None: unknown.
         task_since: since when that input runs, moved forward if this process was stopped.
         futile: how many workers in a row before this one have begun no input of the pass.
         barren: how many restarted workers in a row before this one have sent no item.
         follows_dead: whether it replaces a worker that has died; None: it replaces none.
         ready_since: since when it has stood by.
-        loss: for the shell alone: how the worker before this one ended, which it was, its `begun`.
+        loss: for the shell alone: the predecessor's `Ending`, its `Member`, and its `begun`.
         given_late: whether it was given tasks after the first items of the pass had arrived; None:
             it was given none.
         grace: until when a worker that has run out of time may report its stacks.
@@ -241,7 +241,7 @@ class ParentCore(ParentMachine):
         if self._wanted is not None or not self.given_late:
             self._given += (tasks,)
         else:
-            self._given = ()  # they may be large, and no fallback can take over any more
+            self._given = ()  # no fallback can happen any more, and the tasks may be large
         if self._wanted is None and self.allows(ParentEvent.GIVE):
             self._say(ParentEvent.GIVE, content=tasks)
 
@@ -255,7 +255,7 @@ class ParentCore(ParentMachine):
         self._wanted, self._given = None, ()
         if self.allows(ParentEvent.STOP):
             self._say(ParentEvent.STOP)
-        # Even if the worker has finished: items that have arrived may hold memory.
+        # This is done even if the worker has finished: items that have arrived may hold memory.
         self._discard()
         self._opened, self.over = False, True
 
@@ -416,7 +416,7 @@ class ParentCore(ParentMachine):
     def _take_ready(self, body: bytes | bytearray) -> None:
         if body and not (body.isdigit() and len(body) <= _LENGTH_DIGITS):
             raise ProtocolError("the worker sent a length that is no number")
-        if not self._again:  # calls to make again may change it: keep what the worker before told
+        if not self._again:  # else the repeated calls may change the length: keep the earlier one
             self.length = int(body) if body else None
 
     def _go_ahead(self) -> None:
@@ -447,7 +447,7 @@ class ParentCore(ParentMachine):
                 self._fail(ending, End(kill=True))
             return
         if not self._call_is_said:
-            return  # of an earlier call, which was abandoned; the present one is not sent yet
+            return  # this answers an abandoned call: the present one is not sent yet
         self.barren, self._inherited = 0, None
         if self.call is not None and failure is None:
             self.effects += (Answer(self.call, frame),)
@@ -488,8 +488,8 @@ class ParentCore(ParentMachine):
     def _end_pass(self, ending: Ending | None) -> None:
         """End the present pass: nothing more of it arrives."""
         if not self.over or (self.ending is None and ending is not None and ending.cause == CLOSED):
-            # A pass that its worker has finished may be closed before the last item was taken. To
-            # its user, it must not look as if all items had been.
+            # The iterable may be closed after the worker has finished the pass, but before the loop
+            # has taken the last item. The loop must then not end as if it had taken all.
             self.ending = ending
         self.over = True
 

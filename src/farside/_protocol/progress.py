@@ -36,7 +36,7 @@ class Skipped(NamedTuple):
 
 NOTHING = Skipped(0, 0, 0.0)
 KEPT = 8  # how many snapshots are kept of a shard
-_BEHIND = 3  # how many of these are before the place of the loop, which may need an earlier state
+_BEHIND = 3  # how many of these may lie before the loop's place, for states of earlier places
 MOST_SHARDS = 1000  # for how many shards snapshots are kept
 _SNAPSHOT, _SKIPPED = b"S", b"K"
 _PLACE = Struct("<QQ")
@@ -97,7 +97,8 @@ class Snapshots:
             del kept[len(kept) - len(items) + 1 + gaps.index(min(gaps))]
         self._kept.pop(snapshot.shard, None)  # so that the shard that was added to last comes last
         self._kept[snapshot.shard] = tuple(kept)
-        if len(self._kept) > MOST_SHARDS:  # nearly all have ended; for others, more is made again
+        # Nearly all of these shards have ended. For one that has not, more items are made again.
+        if len(self._kept) > MOST_SHARDS:
             del self._kept[next(iter(self._kept))]
 
     @property
@@ -111,9 +112,9 @@ class Snapshots:
     def before(self, begun: Iterable[tuple[int, int]], anchors: dict[int, int]) -> list[Snapshot]:
         """Return the snapshot to continue from, for each begun shard that has any.
 
-        `begun` has shards, and how many items of each were read. `anchors` has, for some, the index
-        of an item that is compared. A snapshot after that item would leave nothing to compare: if
-        the state were incomplete, nobody would notice that items are missing.
+        `begun` has shards, and how many items of each were read. For some shards, `anchors` has the
+        index of an item that is compared. A snapshot after that item would leave nothing to
+        compare: if the state were incomplete, nobody would notice that items are missing.
         """
         found: list[Snapshot] = []
         for shard, count in begun if self._kept else ():
