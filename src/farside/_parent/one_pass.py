@@ -118,7 +118,7 @@ class Pass:
         return found and found[0]
 
     def _begin(self, core: GroupCore, came: bool) -> None:  # noqa: FBT001  it is a fact
-        """Record whether the user gets anything; warn if a one-shot iterator was left midway."""
+        """Record whether the user has got anything; warn if a one-shot iterator was left midway."""
         client = self.client
         # A mark counts too: the shard that it ends is not read again.
         used = came or True in [each.taken > 0 for each in self.delivery.queues]
@@ -138,7 +138,7 @@ class Pass:
         raise errors.IterableClosedError("the iterator was closed")
 
     def _is_at_end(self, core: GroupCore) -> bool:
-        """Return whether the pass is complete, given that no item is left; raise if it failed."""
+        """Return whether the pass is complete, once no item is left here; raise if it failed."""
         client, delivery = self.client, self.delivery
         needs = delivery.needs
         finished = bool(needs)  # if no worker is needed, only inputs of a map are missing

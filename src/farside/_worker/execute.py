@@ -180,6 +180,7 @@ class Execution:
         return maker.begin(plan, epoch, seed, booked)
 
     def _take(self, outcome: Outcome) -> None:
+        """Leave the pass, finish it, or fail, depending on how the maker's run has ended."""
         if outcome is LEFT:
             self._leave()
         elif outcome is OVER:
@@ -191,6 +192,7 @@ class Execution:
             self._fail(WorkerEvent.ITERATOR_RAISED, outcome)
 
     def _leave(self) -> None:
+        """Close what the pass has open, and then obey the command that ends the pass."""
         while self._maker.take_tasks():
             pass  # these tasks came before the command that ends the pass, and are not run
         self._commands.leaving = self._job.finalizer_seconds / 2
@@ -199,6 +201,7 @@ class Execution:
         self.obey()
 
     def _fail(self, event: WorkerEvent, trouble: Trouble) -> None:
+        """Send a failure. That of an item is sent only once the loop waits for this item."""
         self._maker.end_if_forked(trouble.error)
         if self.machine.state is WorkerState.ITERATION and not self._is_awaited():
             # Nobody waits for this error, which ABORT may have raised in farside's own code. The

@@ -123,6 +123,7 @@ class Mapped(Answers):
         return left
 
     def give(self, index: int, entries: Sequence[Any], nbytes: int, skip: int = 0) -> None:
+        """Assign the next inputs to a worker, and queue the order that sends them."""
         batch = Batch(self._numbered, entries, nbytes, skip)
         self._assigned[index].add(batch)
         if index in self._one_by_one:
@@ -160,6 +161,7 @@ class Mapped(Answers):
         return sum([batch.nbytes for batch in self._assigned[index].batches])
 
     def _give_next(self, workers: Sequence[ParentCore]) -> None:
+        """Queue the next single input for each worker that has answered the one before."""
         for index, later in list(self._one_by_one.items()):
             if self._left(workers)[index] > len(later):
                 continue

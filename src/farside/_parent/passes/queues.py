@@ -99,6 +99,7 @@ class Queue:
         return opened
 
     def take(self, count: int) -> list[Any]:
+        """Take out the next `count` entries. There must be as many before the next mark."""
         at, entries = self.at, self.entries
         if not self.source.each:
             self.taken += count
