@@ -26,7 +26,7 @@ class Links:
 
     def __init__(self) -> None:
         self._members: dict[int, Member] = {}  # by the number of each descriptor
-        self.here: list[Member] = []  # inline workers: no descriptors, as they run in this thread
+        self.here: list[Member] = []  # inline workers: they run in the waiting thread
         self.wakeup = Wakeup()  # any thread can end a wait by it
         # Replaced whenever the descriptors change. Their numbers do not show a change, as the
         # system uses numbers again.

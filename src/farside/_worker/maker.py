@@ -35,7 +35,7 @@ of `look_up`, the loop no longer checks after each item whether the parent has b
 check would take a sixth of the time of the smallest items. The frame is soon full, or the flusher
 sends it."""
 
-_SLOW_SECONDS = 0.001  # if `look_up` is called so late, the loop checks after each item again
+_SLOW_SECONDS = 0.001  # after so long without `look_up`, the loop checks after each item again
 
 
 class Maker:
