@@ -321,11 +321,11 @@ def test_no_colon_stands_where_no_stack_follows() -> None:
 def test_what_follows_a_stack_begins_a_line_of_its_own() -> None:
     body = b"".join(dumps([("the thread that runs the iterable", [("sleeper.py", 3, "sleep")])]))
     detail = SimpleNamespace(body=body)
-    ending = Ending(TIMED_OUT, "iteration", None, detail, futile=100, limit="timeout")
+    ending = Ending(TIMED_OUT, "iteration", None, detail, without_input=100, limit="timeout")
     options = SimpleNamespace(timeout=2.5, init_timeout=2.5, task_timeout=None)
     member: Any = SimpleNamespace(name=WORKER, options=options)
     error = messages_for_people.error_of(ending, member)
-    assert str(error).endswith(f"{read_stack(body).rstrip()}\n{messages_for_people.FUTILE}")
+    assert str(error).endswith(f"{read_stack(body).rstrip()}\n{messages_for_people.WITHOUT_INPUT}")
 
 
 def test_an_iterable_that_is_closed_tells_why() -> None:

@@ -82,7 +82,7 @@ class Stream:
 
     Attributes:
         made: that.
-        hungry: whether more tasks may come at its end.
+        out_of_tasks: whether more tasks may come at its end.
     """
 
     def __init__(self, reads: Shards | Inputs, told: Any, given: tuple[Any, ...]) -> None:
@@ -100,7 +100,7 @@ class Stream:
             Made(entry, total_of(begun_word(words), epoch + 1))
             for entry in _entries(tasks, iterator)
         )
-        self.hungry = tasks.hungry
+        self.out_of_tasks = tasks.out_of_tasks
 
     def given(self, tasks: Any) -> Stream:
         """Return what it is with further tasks."""
@@ -269,7 +269,7 @@ class Reader(Side):
         if self.at < len(stream.made):
             self.at, self.made, self.kept = self.at + 1, self.made + 1, self.kept + 1
             self.phase = Phase.LOOK
-        elif stream.hungry:
+        elif stream.out_of_tasks:
             self.phase = Phase.HUNGRY
         else:
             if self.heard:

@@ -268,21 +268,21 @@ def give_now(self: ParentCore, tasks: Any) -> None:
 _GIVE = ParentCore.give
 
 
-def succeed_with_nothing(self: ParentCore, before: ParentCore) -> bool:
+def inherit_nothing(self: ParentCore, before: ParentCore) -> bool:
     """Take the place of a worker, and leave what has arrived from it."""
-    _SUCCEED(self, before)
+    _INHERIT(self, before)
     self.inbox = Inbox()
     return self.opened and not self.over
 
 
-def succeed_as_over(self: ParentCore, before: ParentCore) -> bool:
+def inherit_as_over(self: ParentCore, before: ParentCore) -> bool:
     """Take the place of a worker as if its pass was over."""
-    _SUCCEED(self, before)
+    _INHERIT(self, before)
     self.over = before.over
     return self.opened and not self.over
 
 
-_SUCCEED = ParentCore.succeed
+_INHERIT = ParentCore.inherit_from
 
 
 def answer_anybody(self: ParentCore, frame: Any, failure: Any) -> None:
@@ -418,10 +418,10 @@ def nothing(*_: object) -> None:
                 (GroupCore, "go_on", keeping(GroupCore, "go_on", "awaiting")),
             ]),
             ("what has arrived from a worker that has died is lost", RESTARTS, [
-                (ParentCore, "succeed", succeed_with_nothing),
+                (ParentCore, "inherit_from", inherit_nothing),
             ]),
             ("a worker that has died ends the pass of the next one", RESTARTS, [
-                (ParentCore, "succeed", succeed_as_over),
+                (ParentCore, "inherit_from", inherit_as_over),
             ]),
             ("a pass goes on that was left while a worker was started again", RESTARTS, [
                 (ParentCore, "stop", keeping(ParentCore, "stop", "_wanted")),

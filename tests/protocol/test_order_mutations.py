@@ -100,9 +100,9 @@ _MAKE = Reader.make
 
 def go_on_untold(self: Pass) -> Any:
     """Let a worker go on that was told what has been taken of another one."""
-    tell, type(self)._tell = type(self)._tell, lambda *_: None  # type: ignore[method-assign]
+    tell, type(self)._acknowledge = type(self)._acknowledge, lambda *_: None  # type: ignore[method-assign]
     core = _GO_ON(self)
-    type(self)._tell = tell  # type: ignore[method-assign]
+    type(self)._acknowledge = tell  # type: ignore[method-assign]
     return core
 
 

@@ -24,7 +24,7 @@ from farside._protocol.group import GroupCore
 from farside._protocol.messages import Status
 from farside._protocol.recovery import (
     LONGEST_PAUSE,
-    MOST_FUTILE,
+    MOST_WITHOUT_INPUT,
     PAUSE_SECONDS,
     STACK_SECONDS,
     STEADY_SECONDS,
@@ -118,20 +118,21 @@ def test_where_no_other_worker_could_be_started_none_is(*, again: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("barren", "times"), [(0, 0), (1, 1), (2, 2), (3, 4), (100, LONGEST_PAUSE / PAUSE_SECONDS)]
+    ("without_item", "times"),
+    [(0, 0), (1, 1), (2, 2), (3, 4), (100, LONGEST_PAUSE / PAUSE_SECONDS)],
 )
-def test_pauses_grow_where_nothing_comes(barren: int, times: float) -> None:
-    ending = Ending(DIED, futile=9, barren=barren)
+def test_pauses_grow_where_nothing_comes(without_item: int, times: float) -> None:
+    ending = Ending(DIED, without_input=9, without_item=without_item)
     assert pause_before(ending, gets_inputs=False) == pytest.approx(times * PAUSE_SECONDS)
 
 
-@pytest.mark.parametrize(("futile", "times"), [(0, 0), (1, 0), (2, 1), (3, 2), (4, 4)])
-def test_pauses_of_a_map_grow_where_no_input_is_begun(futile: int, times: float) -> None:
-    ending = Ending(DIED, futile=futile, barren=9)
+@pytest.mark.parametrize(("without_input", "times"), [(0, 0), (1, 0), (2, 1), (3, 2), (4, 4)])
+def test_pauses_of_a_map_grow_where_no_input_is_begun(without_input: int, times: float) -> None:
+    ending = Ending(DIED, without_input=without_input, without_item=9)
     assert pause_before(ending, gets_inputs=True) == pytest.approx(times * PAUSE_SECONDS)
 
 
-def test_a_worker_that_was_started_again_and_sends_nothing_is_barren() -> None:
+def test_a_worker_that_was_started_again_and_sends_nothing_is_counted() -> None:
     core = GroupCore(Limits(), max_restarts=NO_END)
     core.start(["plan"])
     live(core)
@@ -142,12 +143,12 @@ def test_a_worker_that_was_started_again_and_sends_nothing_is_barren() -> None:
             frame = Frame(Status.ITERATOR_SUCCESS, core.epoch, items=items)
             core.workers[0].receive_items(deque([frame]))
         core.lose(0, "killed")
-        told.append(launched(core).ending.barren)
+        told.append(launched(core).ending.without_item)
         live(core)
     assert told == [0, 1, 2, 0, 1]
     core.start(["plan"])
     core.lose(0, "killed")
-    assert launched(core).ending.barren == 0
+    assert launched(core).ending.without_item == 0
 
 
 def begin(core: GroupCore) -> None:
@@ -195,12 +196,12 @@ def die(core: GroupCore, times: int, *, begun: int | None = 0, seconds: float = 
 
 def test_who_dies_again_and_again_before_any_input_is_given_up() -> None:
     core = mapping(2)
-    die(core, MOST_FUTILE)
+    die(core, MOST_WITHOUT_INPUT)
     assert core.failure is None
     die(core, 1)
     assert core.failure is not None
-    assert (core.failure.cause, core.failure.futile) == (DIED, MOST_FUTILE + 1)
-    assert core.restarts == MOST_FUTILE
+    assert (core.failure.cause, core.failure.without_input) == (DIED, MOST_WITHOUT_INPUT + 1)
+    assert core.restarts == MOST_WITHOUT_INPUT
     assert core.workers[1].failure is None
 
 
@@ -208,7 +209,7 @@ def test_who_dies_again_and_again_before_any_input_is_given_up() -> None:
 def test_a_death_that_an_input_counts_begins_the_count_anew(begun: int | None) -> None:
     core = mapping()
     for _ in range(3):
-        die(core, MOST_FUTILE)
+        die(core, MOST_WITHOUT_INPUT)
         die(core, 1, begun=begun)
     assert core.failure is None
 
@@ -218,17 +219,17 @@ def test_a_worker_of_a_map_whose_starts_are_cut_off_again_and_again_is_given_up(
     core, now = mapping(), 10 * STEADY_SECONDS
     for _ in range(2):
         core.lose(0, "killed", begun=3)  # as one that it has begun counts it
-        for number in range(MOST_FUTILE):
+        for number in range(MOST_WITHOUT_INPUT):
             core.give(core.epoch, [(0, "input")])  # it is told as soon as it stands by
             core.lose(0, "killed", now, cause=cause, gets_inputs=True, struck=True)
-            assert launched(core).ending.futile == number + 1
+            assert launched(core).ending.without_input == number + 1
         live(core)
     core.lose(0, "killed", begun=3)
-    for _ in range(MOST_FUTILE + 1):
+    for _ in range(MOST_WITHOUT_INPUT + 1):
         assert core.failure is None
         core.lose(0, "killed", now, cause=cause, gets_inputs=True, struck=True)
     assert core.failure is not None
-    assert (core.failure.cause, core.failure.futile) == (cause, MOST_FUTILE + 1)
+    assert (core.failure.cause, core.failure.without_input) == (cause, MOST_WITHOUT_INPUT + 1)
 
 
 def test_pauses_grow_from_start_to_start_that_is_cut_off() -> None:
@@ -257,7 +258,7 @@ def test_what_a_worker_has_cost_is_not_forgotten_when_the_next_one_is_killed_in_
 @pytest.mark.parametrize("given", [True, False])
 def test_who_was_given_no_input_has_begun_none_though_nobody_can_tell(*, given: bool) -> None:
     core = mapping()
-    for _ in range(MOST_FUTILE + 1):
+    for _ in range(MOST_WITHOUT_INPUT + 1):
         assert core.failure is None
         if given:
             core.give(core.epoch, [(0, "input")])
@@ -269,32 +270,32 @@ def test_who_was_given_no_input_has_begun_none_though_nobody_can_tell(*, given: 
 
 def test_many_deaths_of_inputs_are_for_the_inputs_to_count() -> None:
     core = mapping()
-    die(core, 10 * MOST_FUTILE, begun=3)
+    die(core, 10 * MOST_WITHOUT_INPUT, begun=3)
     assert core.failure is None
 
 
 def test_who_has_stood_by_for_long_is_started_again_however_often() -> None:
     core = mapping()
-    die(core, 10 * MOST_FUTILE, seconds=STEADY_SECONDS)
+    die(core, 10 * MOST_WITHOUT_INPUT, seconds=STEADY_SECONDS)
     assert core.failure is None
     core.lose(0, "killed", NOW + STEADY_SECONDS, begun=0)
-    assert launched(core).ending.futile == 1
+    assert launched(core).ending.without_input == 1
     live(core)
-    die(core, MOST_FUTILE, seconds=STEADY_SECONDS / 2)
+    die(core, MOST_WITHOUT_INPUT, seconds=STEADY_SECONDS / 2)
     assert core.failure is not None
 
 
 def test_each_pass_begins_the_count_anew() -> None:
     core = mapping()
     for _ in range(3):
-        die(core, MOST_FUTILE)
+        die(core, MOST_WITHOUT_INPUT)
         core.start(["plan"])
     assert core.failure is None
 
 
 def test_who_runs_out_of_time_again_and_again_before_any_input_is_given_up() -> None:
     core, now = mapping(limits=Limits(None, 3 * STEADY_SECONDS)), 0.0
-    for _ in range(MOST_FUTILE + 1):
+    for _ in range(MOST_WITHOUT_INPUT + 1):
         assert core.failure is None
         core.workers[0].look_at_task(0, None)
         core.begin_to_wait(now)

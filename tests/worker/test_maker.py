@@ -52,7 +52,7 @@ def test_no_clock_of_a_task_runs_while_the_last_answers_are_sent() -> None:
     log: list[Any] = []
     maker: Any = object.__new__(Maker)
     maker.tasks = Clock(log)
-    maker.tasks.hungry = True
+    maker.tasks.out_of_tasks = True
     maker.make_items, maker.take_tasks = lambda: TO_GO_ON, lambda: False
     maker.outbox = SimpleNamespace(flush=lambda: log.append("send"))
     assert maker.run() is LEFT

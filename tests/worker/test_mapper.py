@@ -45,12 +45,12 @@ def run(mapper: Mapper, *batches: tuple[int, int, bool, list[Any]]) -> list[Any]
     return list(results)
 
 
-def test_it_calls_the_function_and_is_hungry_then() -> None:
+def test_it_calls_the_function_and_is_out_of_tasks_then() -> None:
     mapper = make(jobs.square)
     assert run(mapper, (0, 0, True, [1, 2]), (2, 0, True, [3])) == [1, 4, 9]
-    assert mapper.hungry
+    assert mapper.out_of_tasks
     mapper.add([(3, 0, True, [4])])
-    assert not mapper.hungry
+    assert not mapper.out_of_tasks
     assert list(go_on(mapper)) == [16]
 
 
@@ -75,7 +75,7 @@ def test_it_gives_back_what_it_has_not_begun() -> None:
     assert mapper.take_back() == [(2, 0, True, [3]), (1, 0, True, [2])]
     assert mapper.take_back() == []
     assert list(results) == []
-    assert mapper.hungry
+    assert mapper.out_of_tasks
     mapper.add([(3, 0, True, [4])])
     assert list(go_on(mapper)) == [16]
 
@@ -151,7 +151,7 @@ def test_it_goes_on_after_an_input_that_has_failed() -> None:
     with pytest.raises(ValueError, match="6"):
         next(results)
     assert list(go_on(mapper)) == [7]
-    assert mapper.hungry
+    assert mapper.out_of_tasks
 
 
 @pytest.mark.parametrize("last", [[], [2]])

@@ -341,11 +341,11 @@ def test_shards_that_are_dealt_are_read_one_by_one() -> None:
     reader = numbers([1, 2, 0, 3])
     pass_ = begin(reader, Sharding(4, 2), dealt=[(1, 0), (2, 0)])
     assert plain(pass_) == [(1, 0), (1, 1), MARK, MARK]
-    assert reader.hungry
+    assert reader.out_of_tasks
     reader.add([(3, 1), (0, 0)])
-    assert not reader.hungry
+    assert not reader.out_of_tasks
     assert plain(reader.go_on()) == [(3, 1), (3, 2), MARK, (0, 0), MARK]
-    assert reader.hungry
+    assert reader.out_of_tasks
 
 
 def test_shards_that_are_added_in_the_middle_come_after() -> None:
@@ -353,14 +353,14 @@ def test_shards_that_are_added_in_the_middle_come_after() -> None:
     pass_ = begin(reader, Sharding(2, 2), dealt=[(0, 0)])
     assert next(pass_) == (0, 0)
     reader.add([(1, 0)])
-    assert not reader.hungry
+    assert not reader.out_of_tasks
     assert plain(pass_) == [(0, 1), MARK, (1, 0), (1, 1), MARK]
 
 
 def test_no_shards_may_be_dealt() -> None:
     reader = numbers([1])
     assert list(begin(reader, Sharding(1, 1), dealt=[])) == []
-    assert reader.hungry
+    assert reader.out_of_tasks
 
 
 def test_a_pass_that_was_left_leaves_nothing_to_the_next() -> None:

@@ -54,7 +54,7 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
             item = got.pop()
         if source.each:
             queue = queues[source.index]
-            queue.taken = queue.told = taken = queue.taken + 1
+            queue.taken = queue.acknowledged = taken = queue.taken + 1
             members[source.index].acknowledge(epoch, taken - queue.before)
         del entry
         try:

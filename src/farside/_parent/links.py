@@ -26,7 +26,7 @@ class Links:
 
     def __init__(self) -> None:
         self._members: dict[int, Member] = {}  # by the number of each descriptor
-        self.here: list[Member] = []  # inline workers: they run in the waiting thread
+        self.inline_members: list[Member] = []  # inline workers: they run in the waiting thread
         self.wakeup = Wakeup()  # any thread can end a wait by it
         # Replaced whenever the descriptors change. Their numbers do not show a change, as the
         # system uses numbers again.
@@ -41,7 +41,7 @@ class Links:
         for fd in numbers:
             self._members[fd] = member
         if not numbers:
-            self.here.append(member)
+            self.inline_members.append(member)
         self.look_for_room()  # the job may have found no room
         self.stamp = object()
         self.wakeup.set()
@@ -53,7 +53,7 @@ class Links:
             if each is member:
                 del self._members[fd]
         with suppress(ValueError):
-            self.here.remove(member)
+            self.inline_members.remove(member)
         self.stamp = object()
 
     def look_for_room(self) -> None:
@@ -105,14 +105,14 @@ class Links:
         # would end the wait. So a change of the descriptors counts as a wakeup.
         woken = self.stamp is not before
         # Rounded up: if 0.4 ms became 0, this would be a busy loop.
-        busy = woken or self._cut or (self.here and self._to_go_on(client))
+        busy = woken or self._cut or (self.inline_members and self._to_go_on(client))
         milliseconds = ceil(seconds * 1000) if seconds and not busy else 0
         try:
             events = poll.poll(milliseconds)
         except RuntimeError:  # in a signal handler: the wait that it interrupts uses this poll
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
-        if self.here and awaited is not None:
+        if self.inline_members and awaited is not None:
             here = self._to_go_on(client)  # again: some may have been added or closed
             ready = [each for each in here if each in awaited] or here
         # Some data of this worker may be lost, so its descriptor may never become readable. It is
@@ -136,7 +136,7 @@ class Links:
         # If all are idle, and none is being started, both sides would wait for each other. Then all
         # of them are returned, as reading from them raises the error.
         launching = bool(client.launching)  # first: a thread adds to `here`, then it leaves this
-        here = list(self.here)
+        here = list(self.inline_members)
         return [each for each in here if not each.link.idle] or ([] if launching else here)
 
     def _prepare(self, client: Client) -> select.poll:
@@ -170,7 +170,7 @@ class Links:
         return poll
 
     def _read(self, client: Client, member: Member) -> bool:
-        here = member in self.here
+        here = member in self.inline_members
         if here:
             try:
                 member.link.go_on()
@@ -190,7 +190,7 @@ class Links:
         except ProtocolError as error:
             return self._give_up(client, member, error)
         except BaseException:
-            if member not in self.here:  # inline workers run when awaited; idle ones are not read
+            if member not in self.inline_members:  # those run when awaited; idle ones are not read
                 self._cut = member
             raise
         finally:

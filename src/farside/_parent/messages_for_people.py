@@ -11,7 +11,7 @@ from .._payload.remote_errors import read_stack
 from .._protocol import effects as causes
 from .._protocol.effects import Ending
 from .._protocol.messages import UNKNOWN
-from .._protocol.recovery import MOST_FUTILE
+from .._protocol.recovery import MOST_WITHOUT_INPUT
 from ..errors import FarsideError, WorkerDiedError
 from . import unguarded
 from .member import Member
@@ -85,7 +85,9 @@ def pass_open(method: str) -> errors.PassOpenError:
     )
 
 
-FUTILE = f"it was started again {MOST_FUTILE} times in a row, and has begun no input since"
+WITHOUT_INPUT = (
+    f"it was started again {MOST_WITHOUT_INPUT} times in a row, and has begun no input since"
+)
 
 
 def _when(last_index: int | None) -> str:
@@ -125,8 +127,8 @@ def error_of(ending: Ending, member: Member) -> FarsideError:
     if cause in {causes.DIED, causes.TIMED_OUT}:
         dead, last = cause == causes.DIED, ending.last_index
         error = died(name, detail, last, state) if dead else _timed_out(ending, member)
-        if ending.futile > MOST_FUTILE:
-            error.args = (joined(error.args[0], FUTILE),)
+        if ending.without_input > MOST_WITHOUT_INPUT:
+            error.args = (joined(error.args[0], WITHOUT_INPUT),)
         elif dead and state == "iteration" and detail.again and not member.options.max_restarts:
             more = "with max_restarts=1, another worker would take its place and go on"
             error.args = (f"{error.args[0]}; {more}",)

@@ -153,7 +153,7 @@ class Pass:
                 client.end_others()
                 part = client.sequence.part(delivery, index)
                 raise client.error(worker.ending, client.members[index], part)
-            if not delivery.unprompted:  # marks tell the end, and the last is missing
+            if not delivery.without_tasks:  # marks tell the end, and the last is missing
                 client.give_up(client.members[index], BROKEN, _EARLY)
                 raise errors.ProtocolError(_EARLY)
             if worker.used_up:
@@ -166,7 +166,7 @@ class Pass:
         for index in core.awaiting:
             plan = self.client.sequence.successor(self.delivery, core.workers[index], index)
             # The worker may have been told that it made its predecessor's items: correct that.
-            self._tell(self.delivery.queues[index])
+            self._acknowledge(self.delivery.queues[index])
             self.client.step(partial(GroupCore.go_on, index=index, epoch=self.epoch, plan=plan))
         return core
 
@@ -186,22 +186,22 @@ class Pass:
         workers = self.client.core.workers
         for queue in self.delivery.queues:
             # A worker whose pass is over makes nothing more, so it needs no credit.
-            if queue.told != queue.taken and not workers[queue.index].over:
-                self._tell(queue)
+            if queue.acknowledged != queue.taken and not workers[queue.index].over:
+                self._acknowledge(queue)
         if self.delivery.orders:
             orders = [*self.delivery.take_orders().items()]
             only = orders[0][0] if len(orders) == 1 else None
             self.client.step(partial(GroupCore.give, epoch=self.epoch, orders=orders), only)
 
-    def say_again(self) -> None:
+    def acknowledge_again(self) -> None:
         """Acknowledge again what was taken, since another pass may have acknowledged meanwhile."""
         for index in self.delivery.needs:
             queue = self.delivery.queues[index]
             if queue.taken:
-                self._tell(queue)
+                self._acknowledge(queue)
 
-    def _tell(self, queue: Queue) -> None:
-        queue.told = queue.taken
+    def _acknowledge(self, queue: Queue) -> None:
+        queue.acknowledged = queue.taken
         self.client.members[queue.index].acknowledge(self.epoch, queue.taken - queue.before)
 
     def spoilt(self, error: errors.FarsideError) -> None:
@@ -226,7 +226,7 @@ class Pass:
             # After the stop, which ends the worker's wait: `stats` must not show a wait that is
             # longer than the pass.
             client.counters.end(self.epoch)
-        delivery.let_go()
+        delivery.release()
 
     def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
         """Return an iterable of the items of a block. It ends when the pass is left."""

@@ -98,7 +98,7 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
         this.client.check_home()
         this.client.sequence.make_ready()  # for the next pass, while the workers begin this one
         # Items have hardly ever arrived yet, but workers may have to be given tasks.
-        items = None if this.delivery.unprompted else this.step()
+        items = None if this.delivery.without_tasks else this.step()
         while True:  # a condition here would let Python 3.13 skip the `finally`, as in `steps`
             if items is over:
                 return
@@ -106,7 +106,7 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
                 yield from items
             else:
                 # A newer pass may have acknowledged other numbers since.
-                this.say_again()
+                this.acknowledge_again()
                 waits.begin()
                 try:
                     this.client.wait(this)

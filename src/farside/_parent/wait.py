@@ -1,15 +1,13 @@
 """The one place where threads wait: for all workers, a wakeup, and the nearest deadline, at once.
 
-One thread at a time waits for the workers of a client; it *leads*. It reads what the workers have
-sent, and handles it for all threads. Each other thread waits for a lock of its own, which the
-leader releases whenever something has arrived, and when it stops leading. An event loop waits by
-its own means (`aio`) and then reads, unless a thread leads. The leader runs no user code, except
-that of inline workers.
+One thread at a time waits for the workers of a client; it *leads*. It reads and handles what they
+send, for all threads. Each other thread waits for a lock of its own, which the leader releases when
+something has arrived, and when it stops leading. An event loop waits by its own means (`aio`) and
+then reads, unless a thread leads. The leader runs no user code but that of inline workers.
 
 Every wait ends: by a frame, by the end of a worker (its stream ends, and its process can be watched
 too), by the wakeup, by a deadline, and after a second at the latest. Python can miss a signal that
-arrives as a wait begins, while another thread takes the GIL. Ctrl-C then takes effect up to a
-second late, but is not lost.
+arrives as a wait begins. Ctrl-C then takes effect up to a second late, but is not lost.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 LONGEST_SECONDS = 1.0  # seconds to wait at a time
 SOON_SECONDS = 0.001
 """Seconds to wait for a worker that sends many items at a time before it is told that somebody
-waits. Once it is told, it sends each item by itself, which costs more."""
+waits. Once it is told, it sends few items at a time, which costs more."""
 
 _CLOSING = 1.0  # seconds to wait for the leader to release a link
 
@@ -64,7 +62,7 @@ class Waiting:
         end = monotonic() + _CLOSING
         while member in self._leaving:
             self.wake()
-            if try_lock(self._leading, self._let_go):
+            if try_lock(self._leading, self._release_links):
                 self.wake_others()
             else:
                 left = end - monotonic()
@@ -143,9 +141,11 @@ class Waiting:
 
     def _lead(self, client: Client, wanted: Wanted, end: float | None) -> bool:
         """Wait until something arrives, and handle it. Return True: this thread has led."""
-        self._let_go()
+        self._release_links()
         links = self.links
-        if links.take_in_rest(client) or wanted.ready() or (not links.here and links.look(client)):
+        if links.take_in_rest(client) or wanted.ready():
+            return True
+        if not links.inline_members and links.look(client):
             return True
         streaming = True in [member.streaming for member in client.members]
         look = partial(links.look, client)
@@ -181,7 +181,7 @@ class Waiting:
             self.wake()
 
     def _look_now(self, client: Client, wanted: Wanted | None) -> bool:
-        self._let_go()
+        self._release_links()
         if self.links.take_in_rest(client) or (wanted is not None and wanted.ready()):
             return True
         # An empty list means that only an input of a map is missing: then no inline worker runs.
@@ -214,7 +214,7 @@ class Waiting:
                 for member in members:
                     member.tell_waiting(on=True)
 
-    def _let_go(self) -> bool:
+    def _release_links(self) -> bool:
         """Close the way up from workers that nobody waits for any more. The caller leads."""
         while self._leaving:
             member = self._leaving[0]

@@ -17,8 +17,8 @@ class Ending(NamedTuple):
     last_index: int | None = None  # index of the last item that has arrived
     detail: Any = None  # the failure, the exit status, the frame with the stacks, or what was wrong
     method: str | None = None  # the method that was called, if a call was under way
-    futile: int = 0  # how many workers of a map in a row have ended without beginning an input
-    barren: int = 0  # how many restarted workers in a row have ended without sending an item
+    without_input: int = 0  # how many workers of a map in a row have begun no input
+    without_item: int = 0  # how many restarted workers in a row have sent no item
     limit: str = ""  # the name of the option whose time limit has passed, if one has
 
 

@@ -191,7 +191,7 @@ class GroupCore:
             none = gets_inputs and (starting or worker.given_late is None)
             worker.look_at_task(0 if none else begun, None)
             if not starting and now - worker.ready_since >= STEADY_SECONDS:
-                worker.futile = 0
+                worker.without_input = 0
             worker.lose(status, cause)
             self._start_again(index, struck=struck)
 
@@ -255,7 +255,7 @@ class GroupCore:
         new.follows_dead = failed.cause != RETIRED
         if index in self.awaiting:  # the loop has not yet handled the loss before this one
             new.loss = old.loss
-        if new.succeed(old):
+        if new.inherit_from(old):
             self.awaiting |= {index}
         told = [each for each in old.effects if not isinstance(each, End)]
         kill = True in [each.kill for each in old.effects if isinstance(each, End)]

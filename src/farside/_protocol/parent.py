@@ -75,8 +75,8 @@ class ParentCore(ParentMachine):
         latest: for the shell alone: the frame that was handled last.
         begun: the index plus one of the map's input last seen to begin; 0: none; None: unknown.
         task_since: since when that input runs, moved forward if this process was stopped.
-        futile: how many workers in a row before this one have begun no input of the pass.
-        barren: how many restarted workers in a row before this one have sent no item.
+        without_input: how many workers in a row before this one have begun no input of the pass.
+        without_item: how many restarted workers in a row before this one have sent no item.
         follows_dead: whether it replaces a worker that has died; None: it replaces none.
         ready_since: since when it has stood by.
         loss: for the shell alone: the predecessor's `Ending`, its `Member`, and its `begun`.
@@ -103,7 +103,7 @@ class ParentCore(ParentMachine):
         self.begun: int | None = None
         self.task_since: float | None = None
         self._task_begun: float | None = None  # the same, as the link reported it
-        self.futile = self.barren = 0
+        self.without_input = self.without_item = 0
         self._inherited: int | None = None  # items received at its restart; None: progress since
         self.follows_dead: bool | None = None
         self.ready_since = 0.0
@@ -200,19 +200,20 @@ class ParentCore(ParentMachine):
         self._opened, self.over = True, False
         self.used_up = self.continued = False
         self.waits_since = self._inherited = None
-        self.futile = self.barren = 0
+        self.without_input = self.without_item = 0
         resumed = plan is not None and type(plan[-1]) is list  # see `OneIterable._plan`
         self._first = plan[-1][0] if resumed else 0
         self._begin(epoch, plan)
 
-    def succeed(self, before: ParentCore) -> bool:
+    def inherit_from(self, before: ParentCore) -> bool:
         """Take the place of a worker that has failed or retired, and keep what it has sent.
 
         Return whether there is a pass to continue, for which `go_on` has to be called.
         """
         assert before.failure is not None
         self.begun, self._inherited = before.begun, before.inbox.received
-        self.futile, self.barren = before.failure.futile, before.failure.barren
+        self.without_input = before.failure.without_input
+        self.without_item = before.failure.without_item
         self.inbox, self._opened, self.length = before.inbox, before._opened, before.length
         self._first = before._first
         self.over = before.over and before.ending is None  # it had finished the pass
@@ -316,7 +317,7 @@ class ParentCore(ParentMachine):
             self.continued = frame.body == CONTINUED
         elif status is Status.ITERATION_FINISHED:
             self.used_up = frame.body == EXHAUSTED
-            self.barren, self._inherited = 0, None  # it has made progress, without an item
+            self.without_item, self._inherited = 0, None  # it has made progress, without an item
             self._end_pass(None)
         elif status is Status.PROGRESS_REPORTED:
             self.inbox.take_progress(frame.body)
@@ -448,7 +449,7 @@ class ParentCore(ParentMachine):
             return
         if not self._call_is_said:
             return  # this answers an abandoned call: the present one is not sent yet
-        self.barren, self._inherited = 0, None
+        self.without_item, self._inherited = 0, None
         if self.call is not None and failure is None:
             self.effects += (Answer(self.call, frame),)
         elif self.call is not None:
@@ -465,10 +466,10 @@ class ParentCore(ParentMachine):
             self._fail(self._ending(TIMED_OUT, frame), End(kill=True))
 
     def _ending(self, cause: str, detail: Any = None) -> Ending:
-        futile = self.futile + 1 if self.begun == 0 else 0
-        barren = self.barren + 1 if self.inbox.received == self._inherited else 0
+        without_input = self.without_input + 1 if self.begun == 0 else 0
+        without_item = self.without_item + 1 if self.inbox.received == self._inherited else 0
         where = self.public_state, self.last_index
-        return Ending(cause, *where, detail, self.method, futile, barren, self._passed)
+        return Ending(cause, *where, detail, self.method, without_input, without_item, self._passed)
 
     def _fail(self, ending: Ending, end: End) -> None:
         """End the conversation by a failure. Items that have arrived can still be taken."""

@@ -22,13 +22,13 @@ class Limits(NamedTuple):
 
 NO_LIMITS = Limits()
 STACK_SECONDS = 0.5  # for a worker out of time to report its stacks, which takes milliseconds
-MOST_FUTILE = 5  # how many workers of a map in a row are replaced if they begin no input
+MOST_WITHOUT_INPUT = 5  # how many workers of a map in a row are replaced if they begin no input
 PAUSE_SECONDS = 0.1
 """How long to wait before a restart, if the worker that has ended was a restarted one and has made
 no progress. Each further such worker in a row doubles the pause."""
 
 LONGEST_PAUSE = 10.0
-STEADY_SECONDS = 10.0  # a worker that lives so long after its start resets the count of futile ones
+STEADY_SECONDS = 10.0  # a worker that lives so long resets the count of those without input
 
 
 def may_hand_over(ending: Ending, *, used: bool) -> bool:
@@ -45,13 +45,13 @@ def may_restart(ending: Ending, left: int, *, again: bool, struck: bool) -> bool
     # would most probably die too. But if something outside has ended it, that says nothing of the
     # next one: on a busy machine, memory may run out during a start as at any other time. `left`
     # limits how often an item may kill its worker, and how many starts may be cut off. In a map,
-    # `left` is endless: there `retries` limits the deaths at an input, and MOST_FUTILE those of
+    # `left` is endless: `retries` limits the deaths at an input, and MOST_WITHOUT_INPUT those of
     # workers that begin none. An exit status may say that no other worker could be started, as when
     # the process exits, or the main script starts workers while it is imported.
     initialized = ending.state != "initialization"
     could = bool(getattr(ending.detail, "again", True))  # only an exit status may say no
     may = left > 0 and ending.cause in _AGAIN and (initialized or struck or not again)
-    return may and ending.futile <= MOST_FUTILE and could
+    return may and ending.without_input <= MOST_WITHOUT_INPUT and could
 
 
 def pause_before(ending: Ending, *, gets_inputs: bool) -> float:
@@ -59,8 +59,8 @@ def pause_before(ending: Ending, *, gets_inputs: bool) -> float:
     # The cause of repeated deaths may soon be over: memory was short, or a server was away. After
     # progress there is no pause. In a map, a worker that has begun an input has made progress: its
     # death counts against the `retries` of that input.
-    futile = ending.futile - 1 if gets_inputs else ending.barren
-    return min(PAUSE_SECONDS * 2 ** (futile - 1), LONGEST_PAUSE) if futile > 0 else 0.0
+    count = ending.without_input - 1 if gets_inputs else ending.without_item
+    return min(PAUSE_SECONDS * 2 ** (count - 1), LONGEST_PAUSE) if count > 0 else 0.0
 
 
 _AGAIN = frozenset({DIED, CUT_OFF, TIMED_OUT, RETIRED})

@@ -99,10 +99,10 @@ class Maker:
             outcome = self.make_items()
             if outcome is not TO_GO_ON:
                 return outcome
-            if self.tasks.hungry:
+            if self.tasks.out_of_tasks:
                 self.tasks.run_clock(False)  # first: the task is done, however long sending takes
                 self.outbox.flush()
-                while self.tasks.hungry:
+                while self.tasks.out_of_tasks:
                     if not self.take_tasks():
                         return LEFT
             self.iterator = self.tasks.go_on()
@@ -167,7 +167,7 @@ class Maker:
     def at_end(self) -> Outcome:
         """Return what follows when there is nothing left to make."""
         self.end_if_forked()
-        return TO_GO_ON if self.tasks.hungry else OVER
+        return TO_GO_ON if self.tasks.out_of_tasks else OVER
 
     def take_failure(self, error: BaseException, item: Any) -> Outcome:
         """Handle a failure of user code, or of pickling what it has made; return what follows."""

@@ -79,7 +79,7 @@ class Mapper(Tasks):
         return self.go_on()
 
     def add(self, tasks: Any) -> None:
-        self.hungry = False
+        self.out_of_tasks = False
         self._waiting.extend(tasks)
 
     def take_back(self) -> list[Any]:
@@ -126,9 +126,9 @@ class Mapper(Tasks):
             self.begun[1] = time.monotonic_ns() if on and not self.calls else 0
 
     def next_batch(self, made: int) -> Iterator[Any] | None:
-        """Return the rest of the batch, or the next one, after `made` items; None: it is hungry."""
+        """Return the rest of the batch, or the next, after `made` items; None: no task is left."""
         if not self._has_inputs():
-            self.hungry = True
+            self.out_of_tasks = True
             return None
         if self.timed:
             self.begun[1] = 0

@@ -91,7 +91,7 @@ class ShardReader(Tasks):
         return chain.from_iterable(self._in_turn(turns))
 
     def add(self, tasks: Any) -> None:
-        self.hungry = False
+        self.out_of_tasks = False
         for shard, read in tasks:
             self._waiting.append(shard)
             self._read[shard] = read
@@ -174,7 +174,7 @@ class ShardReader(Tasks):
             yield self._alone(0, shard)
             self._close(0, shard)
             yield (Mark(),)
-        self.hungry = True
+        self.out_of_tasks = True
 
     def _alone(self, slot: int, shard: int) -> Iterator[Any]:
         """Return an iterator of a shard's items, which counts them if the shard has a state."""

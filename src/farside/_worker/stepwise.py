@@ -86,7 +86,7 @@ class Stepwise(Execution):
         if not self._commands.empty():
             return False
         if self.machine.state is WorkerState.ITERATION:
-            return self._parked and self._maker.tasks.hungry
+            return self._parked and self._maker.tasks.out_of_tasks
         return self.machine.state is WorkerState.STAND_BY
 
     def step(self) -> None:

@@ -33,7 +33,7 @@ class Tasks:
     number = 0  # of the pass
     stage = "next"  # what user code is doing, for the error that it may raise
     pickle_stage = "pickle"  # that of an item that does not pickle
-    hungry = False  # whether the iterator has ended for want of tasks alone; more may come
+    out_of_tasks = False  # whether the iterator has ended for want of tasks alone; more may come
     first: int | None = None  # how many items come before those made here; None: they have no index
     calls = False  # whether a function makes an item of each input (`loops.make_results`)
     one_by_one = False  # whether each item is sent before the next is begun
@@ -51,7 +51,7 @@ class Tasks:
         raise NotImplementedError
 
     def add(self, tasks: Any) -> None:
-        """Add further tasks, after which it is not hungry."""
+        """Add further tasks, after which it is not `out_of_tasks`."""
         raise NotImplementedError
 
     def take_back(self) -> list[Any]:
@@ -59,7 +59,7 @@ class Tasks:
         return []
 
     def go_on(self) -> Iterator[Any]:
-        """Return an iterator of the items of the tasks left, or added since it was hungry."""
+        """Return an iterator of the items of the tasks left, or added since it had none."""
         raise NotImplementedError
 
     def failed_alone(self, made: int) -> int | None:  # noqa: ARG002  most have no use for it

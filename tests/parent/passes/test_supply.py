@@ -234,7 +234,7 @@ def test_memory_of_large_inputs_is_not_kept_after_the_pass() -> None:
     try:
         supply.take(1, PLENTY)
         assert tracemalloc.get_traced_memory()[0] > len(data)
-        supply.let_go()
+        supply.release()
         assert tracemalloc.get_traced_memory()[0] < len(data)
     finally:
         tracemalloc.stop()

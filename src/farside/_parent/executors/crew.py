@@ -221,7 +221,7 @@ class Crew:
 
     def _trim(self, client: Client) -> bool:
         """Give back the memory of the contents of calls; return False if some is still in use."""
-        self._pending.let_go()
+        self._pending.release()
         # Another thread that ends a worker may close its link meanwhile, which then has no arena.
         arenas = [member.link.arena for member in client.members if member.link is not None]
         return False not in [arena.trim() for arena in arenas if arena is not None]

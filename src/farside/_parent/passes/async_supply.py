@@ -212,8 +212,8 @@ class AsyncSupply(Supply):
         if cancel is not None:
             cancel()
 
-    def let_go(self) -> None:
-        super().let_go()
+    def release(self) -> None:
+        super().release()
         self.stop()
         self._error = None
         if self._home is None or not self._home.runs:  # else the task closes it

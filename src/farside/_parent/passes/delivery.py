@@ -35,7 +35,7 @@ class Delivery:
     failed_inputs = 0  # how many inputs have failed without ending the pass
     slow = False  # whether inputs may come slowly: results that have arrived are handled first
     source: Any = None  # the supply of inputs that have to be awaited
-    unprompted = False  # whether the pass needs no tasks and no marks, as that of one iterable
+    without_tasks = False  # whether the pass needs no tasks and no marks, as that of one iterable
     first = 0  # how many items of an iterable the loop had before it was resumed
     returned: deque[int] | None = None  # tasks given back, by number; None: none are asked for
 
@@ -196,7 +196,7 @@ class Delivery:
         for queue in self.queues:
             queue.clear()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release the user's objects: the pass was left, and only its state may be asked for."""
 
     def _begin_block(self) -> None:
@@ -220,7 +220,7 @@ class OneAfterAnother(Delivery):
     """Gives the loop the items of one iterable: without marks, and as they come."""
 
     needs = (0,)
-    unprompted = True
+    without_tasks = True
 
     def __init__(self, first: int = 0, *, counting: bool) -> None:
         super().__init__(1, counting=counting)

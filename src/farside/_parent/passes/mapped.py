@@ -229,8 +229,8 @@ class Mapped(Answers):
         if self.source is not None:
             self.source.stop()
 
-    def let_go(self) -> None:
-        self._supply.let_go()
+    def release(self) -> None:
+        self._supply.release()
         self.failure = None  # frames of its traceback, and of the causes below, refer to `self`
         for error in [*self._settled.values()]:
             error.__cause__ = None

@@ -45,8 +45,8 @@ class Queue:
     """The entries and marks that were taken out of a worker's inbox and are in no block yet."""
 
     __slots__ = (
-        "_plain", "at", "before", "entries",
-        "index", "marks", "source", "taken", "told",
+        "_plain", "acknowledged", "at", "before", "entries",
+        "index", "marks", "source", "taken",
     )  # fmt: skip
 
     def __init__(self, index: int, *, counting: bool) -> None:
@@ -57,7 +57,7 @@ class Queue:
         self.marks: deque[tuple[int, Any]] = deque()
         self.source = self._plain = Source(index, plain=True, each=counting)
         self.taken = 0  # how many entries and marks count as taken by the user
-        self.told = 0  # how many of them the worker was told of
+        self.acknowledged = 0  # how many of them the worker was told of
         self.before = 0  # how many of them had been taken when the present worker took over
 
     @property
@@ -123,7 +123,7 @@ class Queue:
 
         `received` is how many have arrived. Those that wait count as sent by the new worker.
         """
-        self.before = self.told = self.taken
+        self.before = self.acknowledged = self.taken
         return received - self.taken
 
     def clear(self) -> None:

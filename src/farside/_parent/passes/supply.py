@@ -98,7 +98,7 @@ class Supply:
             at = number + 1
         yield items
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release the iterator now, rather than when another pass begins: it may hold files."""
         self.ended, self._begin, self.error = True, None, None
         self._recycled.forget()
