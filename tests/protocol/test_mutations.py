@@ -409,13 +409,13 @@ def nothing(*_: object) -> None:
                 (Inbox, "take_returned", lambda *_: ()),
             ]),
             ("a worker that was started again is not told where to go on", RESTARTS, [
-                (ParentCore, "go_on", nothing),
+                (ParentCore, "continue_pass", nothing),
             ]),
             ("a worker that was started again waits for no plan", RESTARTS, [
                 (GroupCore, "_start_again", keeping(GroupCore, "_start_again", "awaiting")),
             ]),
             ("a worker that was started again is told twice where to go on", RESTARTS, [
-                (GroupCore, "go_on", keeping(GroupCore, "go_on", "awaiting")),
+                (GroupCore, "continue_pass", keeping(GroupCore, "continue_pass", "awaiting")),
             ]),
             ("what has arrived from a worker that has died is lost", RESTARTS, [
                 (ParentCore, "inherit_from", inherit_nothing),

@@ -106,7 +106,7 @@ def go_on_untold(self: Pass) -> Any:
     return core
 
 
-_GO_ON = Pass._go_on
+_GO_ON = Pass._continue_restarted
 
 
 def start_again_elsewhere(self: Mapped, core: Any, index: int) -> None:
@@ -177,11 +177,11 @@ BROKEN: list[tuple[Any, ...]] = [
     ),
     ("the loop waits for another worker", PAIR, (InTurn, "needs", (0,))),
     ("a new worker's credit is whole", ALONE, changing(
-        Queue, "go_on", lambda *_: 0
+        Queue, "begin_successor", lambda *_: 0
     )),
     ("a new worker is told what was taken of another one", TWO._replace(
         reads=Shards((1, 1, 0, 0)), credit=0, **DIES
-    ), (Pass, "_go_on", go_on_untold)),
+    ), (Pass, "_continue_restarted", go_on_untold)),
     ("one more item may wait", PAIR, changing(Window, "stop", lambda stop, *_: stop + 1)),
     ("the end of a shard needs no credit", EMPTY,
         (Queue, "pass_mark", pass_mark_for_nothing), (Reader, "make", make_for_nothing),

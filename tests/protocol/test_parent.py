@@ -849,8 +849,8 @@ def test_a_worker_that_has_died_is_started_again_and_told_where_to_go_on() -> No
     assert said == []
     assert isinstance(launch, Launch)
     assert (launch.backend, launch.ending.cause, launch.kill) == (None, DIED, False)
-    core.go_on(0, 1, plan_of(7))
-    core.go_on(0, 1, plan_of(8))  # it is told once
+    core.continue_pass(0, 1, plan_of(7))
+    core.continue_pass(0, 1, plan_of(8))  # it is told once
     assert not core.awaiting
     assert effects_of(after) == []
     core.receive(0, READY)
@@ -880,7 +880,7 @@ def test_workers_that_do_their_share_may_be_replaced_for_ever() -> None:
         assert core.workers[0].failure is None
         core.launch(0, 0.0)
         core.receive(0, READY)
-        core.go_on(0, 1, plan_of(0))
+        core.continue_pass(0, 1, plan_of(0))
         core.receive(0, Frame(Status.ITERATION_STARTED, 1))
 
 
@@ -954,7 +954,7 @@ def test_a_worker_that_is_ready_is_told_at_once_where_to_go_on() -> None:
     effects_of(core.workers[0])
     core.receive(0, READY)
     assert effects_of(core.workers[0]) == []
-    core.go_on(0, 1, plan_of(7))
+    core.continue_pass(0, 1, plan_of(7))
     assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 1, None, plan_of(7))]
 
 
@@ -982,7 +982,7 @@ def test_workers_are_started_again_so_many_times_in_a_pass() -> None:
     for index in (0, 1):
         core.lose(index, "killed")
         core.receive(index, READY)
-        core.go_on(index, 1, plan_of(index))
+        core.continue_pass(index, 1, plan_of(index))
         assert core.failure is None
     failed = core.copy()
     failed.lose(1, "killed")
@@ -1024,7 +1024,7 @@ def test_a_worker_that_dies_after_its_pass_waits_for_no_plan(*, left: bool) -> N
     assert (worker.opened, worker.over) == (not left, True)
     core.receive(0, READY)
     effects_of(worker)
-    core.go_on(0, 1, plan_of(0))
+    core.continue_pass(0, 1, plan_of(0))
     assert effects_of(worker) == []
 
 
@@ -1042,7 +1042,7 @@ def test_a_pass_that_is_left_awaits_nothing() -> None:
     core.stop(1)
     assert core.awaiting == set()
     effects_of(core.workers[0])
-    core.go_on(0, 1, plan_of(0))
+    core.continue_pass(0, 1, plan_of(0))
     core.receive(0, READY)
     assert effects_of(core.workers[0]) == []
 
@@ -1053,7 +1053,7 @@ def test_a_new_pass_begins_in_a_worker_that_was_started_again() -> None:
     core.start([plan_of(3)])
     assert core.awaiting == set()
     effects_of(core.workers[0])
-    core.go_on(0, 1, plan_of(0))
+    core.continue_pass(0, 1, plan_of(0))
     core.receive(0, READY)
     assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 2, None, plan_of(3))]
 
@@ -1064,9 +1064,9 @@ def test_a_worker_is_not_told_where_to_go_on_with_a_pass_before() -> None:
     core.lose(0, "killed")
     core.receive(0, READY)
     effects_of(core.workers[0])
-    core.go_on(0, 1, plan_of(0))
+    core.continue_pass(0, 1, plan_of(0))
     assert effects_of(core.workers[0]) == []
-    core.go_on(0, 2, plan_of(4))
+    core.continue_pass(0, 2, plan_of(4))
     assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 2, None, plan_of(4))]
 
 
@@ -1075,7 +1075,7 @@ def test_calls_are_made_again_before_the_pass_goes_on() -> None:
     core.lose(0, "killed")
     effects_of(core.workers[0])
     core.workers[0].call_again(tokens)
-    core.go_on(0, 1, plan_of(0))
+    core.continue_pass(0, 1, plan_of(0))
     core.workers[0].ask_for_stack(stack)
     effects_of(core.workers[0])
     core.receive(0, READY)
@@ -1105,7 +1105,7 @@ def test_a_call_that_fails_when_it_is_made_again_ends_the_worker() -> None:
     core = restarting()
     core.lose(0, "killed")
     core.workers[0].call_again([SimpleNamespace(method="load"), object()])
-    core.go_on(0, 1, plan_of(0))
+    core.continue_pass(0, 1, plan_of(0))
     core.receive(0, READY)
     effects_of(core.workers[0])
     core.receive(0, Frame(Status.CALL_FAILED), Failure())
@@ -1177,7 +1177,7 @@ def test_tasks_are_given_when_the_worker_is_ready() -> None:
 def test_tasks_are_not_lost_while_a_worker_is_started_again() -> None:
     core = restarting()
     core.lose(0, "killed")
-    core.go_on(0, 1, plan_of(0))
+    core.continue_pass(0, 1, plan_of(0))
     effects_of(core.workers[0])
     core.give(1, [(0, "tasks")])
     core.receive(0, READY)
@@ -1189,7 +1189,7 @@ def test_tasks_from_before_a_plan_are_in_the_plan() -> None:
     core.lose(0, "killed")
     effects_of(core.workers[0])
     core.give(1, [(0, "tasks")])
-    core.go_on(0, 1, plan_of(0))
+    core.continue_pass(0, 1, plan_of(0))
     core.receive(0, READY)
     assert [each.content for each in effects_of(core.workers[0])] == [plan_of(0)]
 
@@ -1245,7 +1245,7 @@ def test_another_backend_cannot_go_on_in_the_middle(late: str) -> None:
     else:
         core.lose(0, "killed")
         core.receive(0, READY)
-        core.go_on(0, 1, plan_of(0))
+        core.continue_pass(0, 1, plan_of(0))
         core.receive(0, Frame(Status.ITERATION_STARTED, 1))
     core.receive(0, Frame(Status.ITERATOR_FAILED, 1), REFUSAL, used=False)
     assert core.failure is not None

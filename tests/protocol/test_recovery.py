@@ -183,7 +183,7 @@ def mapping(count: int = 1, limits: Limits | None = None) -> GroupCore:
 def live(core: GroupCore, index: int = 0, now: float = NOW) -> None:
     """Let a worker stand by, and be told what to do."""
     core.receive(index, Frame(Status.INITIALIZATION_SUCCEEDED, 0), now=now)
-    core.go_on(index, core.epoch, "plan")
+    core.continue_pass(index, core.epoch, "plan")
 
 
 def die(core: GroupCore, times: int, *, begun: int | None = 0, seconds: float = 0.0) -> None:

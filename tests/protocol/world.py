@@ -328,7 +328,7 @@ class World:
         if self.rules.returns:
             self.given = _put(self.given, index, received)  # the others may be given to any
         plan = self.given[index] - received, received
-        self._step(lambda group: group.go_on(index, group.epoch, plan))
+        self._step(lambda group: group.continue_pass(index, group.epoch, plan))
 
     # What happens ---------------------------------------------------------------------------
 

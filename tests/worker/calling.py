@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def go_on(tasks: Tasks, made: int = 0) -> Iterator[Any]:
     """Go on with a pass of which so many items were made."""
-    return _results(tasks, made) if tasks.calls else tasks.go_on()
+    return _results(tasks, made) if tasks.calls else tasks.items_left()
 
 
 def _results(tasks: Any, made: int) -> Iterator[Any]:

@@ -344,7 +344,7 @@ def test_shards_that_are_dealt_are_read_one_by_one() -> None:
     assert reader.out_of_tasks
     reader.add([(3, 1), (0, 0)])
     assert not reader.out_of_tasks
-    assert plain(reader.go_on()) == [(3, 1), (3, 2), MARK, (0, 0), MARK]
+    assert plain(reader.items_left()) == [(3, 1), (3, 2), MARK, (0, 0), MARK]
     assert reader.out_of_tasks
 
 

@@ -11,7 +11,7 @@ import pytest
 from farside._payload.user_states import freeze, thaw
 from farside._protocol.progress import Snapshot
 from farside._worker.passing import Skips
-from farside._worker.snapshots import SECONDS, Snapshots, begin, go_on, has_state
+from farside._worker.snapshots import SECONDS, Snapshots, begin, continue_from, has_state
 from farside.errors import LinkClosedError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Going:
         """Return the next item, how many were made before, and how many were to be."""
         self.skips.begin()
         self.skips.expect(5 - 3)
-        iterator, _ = go_on(begin, (3, freeze(3)), 5, anchors, self.skips)
+        iterator, _ = continue_from(begin, (3, freeze(3)), 5, anchors, self.skips)
         return next(iterator), self.told[-1].done, self.told[-1].total
 
 

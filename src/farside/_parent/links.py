@@ -105,7 +105,7 @@ class Links:
         # would end the wait. So a change of the descriptors counts as a wakeup.
         woken = self.stamp is not before
         # Rounded up: if 0.4 ms became 0, this would be a busy loop.
-        busy = woken or self._cut or (self.inline_members and self._to_go_on(client))
+        busy = woken or self._cut or (self.inline_members and self._inline_to_run(client))
         milliseconds = ceil(seconds * 1000) if seconds and not busy else 0
         try:
             events = poll.poll(milliseconds)
@@ -113,7 +113,7 @@ class Links:
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
         if self.inline_members and awaited is not None:
-            here = self._to_go_on(client)  # again: some may have been added or closed
+            here = self._inline_to_run(client)  # again: some may have been added or closed
             ready = [each for each in here if each in awaited] or here
         # Some data of this worker may be lost, so its descriptor may never become readable. It is
         # read in any case: if data is lost, reading raises an error.
@@ -131,7 +131,7 @@ class Links:
                     ready.append(member)
         return ready, woken
 
-    def _to_go_on(self, client: Client) -> list[Member]:
+    def _inline_to_run(self, client: Client) -> list[Member]:
         """Return the workers in this thread that have something to do."""
         # If all are idle, and none is being started, both sides would wait for each other. Then all
         # of them are returned, as reading from them raises the error.

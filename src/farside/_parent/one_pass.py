@@ -72,7 +72,7 @@ class Pass:
         deadline.check(client)
         core = client.core
         if core.epoch != self.epoch or core.awaiting:
-            core = self._go_on()
+            core = self._continue_restarted()
         workers = core.workers
         block = self._take(workers)
         if not self._begun and (block is not None or len(workers) > 1 or workers[0].over):
@@ -160,14 +160,16 @@ class Pass:
                 warn(_USED_UP, errors.ExhaustedIteratorWarning)
         return finished
 
-    def _go_on(self) -> GroupCore:
+    def _continue_restarted(self) -> GroupCore:
         """Tell restarted workers where to continue the pass."""
         core = self._look_again()
         for index in core.awaiting:
             plan = self.client.sequence.successor(self.delivery, core.workers[index], index)
             # The worker may have been told that it made its predecessor's items: correct that.
             self._acknowledge(self.delivery.queues[index])
-            self.client.step(partial(GroupCore.go_on, index=index, epoch=self.epoch, plan=plan))
+            self.client.step(
+                partial(GroupCore.continue_pass, index=index, epoch=self.epoch, plan=plan)
+            )
         return core
 
     def _look_again(self) -> GroupCore:

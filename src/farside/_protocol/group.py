@@ -7,7 +7,7 @@ after a fallback, the open pass and the call under way; after a restart, only th
 has failed. Closing wins over recovery: no worker is started once the user has closed the group.
 
 A restarted worker continues the pass after the last item that has arrived. The cores do not know
-which item that is, since only the loop opens items. So the loop says where to continue (`go_on`).
+which item that is, since only the loop opens items. So the loop calls `continue_pass` with a plan.
 Until then, `awaiting` has the worker's index.
 """
 
@@ -42,7 +42,7 @@ class GroupCore:
         self.stamp: Any = None  # used by the shell alone: the event that has stepped this copy
         self._limits = limits
         self._fallback = fallback
-        self.awaiting: frozenset[int] = frozenset()  # restarted workers that wait for `go_on`
+        self.awaiting: frozenset[int] = frozenset()  # restarted, and not told yet where to continue
         self._max_restarts = max_restarts
         self._restarts = 0  # in this pass
         self.restarts = 0  # in all
@@ -113,11 +113,11 @@ class GroupCore:
         """Ask a worker for the tasks that it has not begun."""
         self.workers[index].take_back()
 
-    def go_on(self, index: int, epoch: int, plan: Any) -> None:
+    def continue_pass(self, index: int, epoch: int, plan: Any) -> None:
         """Tell a restarted worker where to continue, if the pass is the present one."""
         if epoch == self.epoch and index in self.awaiting:
             self.awaiting -= {index}
-            self.workers[index].go_on(epoch, plan)
+            self.workers[index].continue_pass(epoch, plan)
 
     def stop(self, epoch: int) -> None:
         """Leave a pass, if it is the present one."""

@@ -208,7 +208,7 @@ class ParentCore(ParentMachine):
     def inherit_from(self, before: ParentCore) -> bool:
         """Take the place of a worker that has failed or retired, and keep what it has sent.
 
-        Return whether there is a pass to continue, for which `go_on` has to be called.
+        Return whether there is a pass to continue, for which `continue_pass` has to be called.
         """
         assert before.failure is not None
         self.begun, self._inherited = before.begun, before.inbox.received
@@ -219,7 +219,7 @@ class ParentCore(ParentMachine):
         self.over = before.over and before.ending is None  # it had finished the pass
         return self.opened and not self.over
 
-    def go_on(self, epoch: int, plan: Any) -> None:
+    def continue_pass(self, epoch: int, plan: Any) -> None:
         """Continue a pass that another worker has begun."""
         if self.opened and not self.over:
             self._begin(epoch, plan)

@@ -105,7 +105,7 @@ class Maker:
                 while self.tasks.out_of_tasks:
                     if not self.take_tasks():
                         return LEFT
-            self.iterator = self.tasks.go_on()
+            self.iterator = self.tasks.items_left()
 
     def leave(self) -> None:
         """Close what the pass has open, before the parent learns that the pass is over."""

@@ -76,7 +76,7 @@ class Mapper(Tasks):
         self._total, self.replaceable = plan
         self._epoch, self._seed = epoch, seed
         self._taken, self._answered = -self._length, 0
-        return self.go_on()
+        return self.items_left()
 
     def add(self, tasks: Any) -> None:
         self.out_of_tasks = False
@@ -90,7 +90,7 @@ class Mapper(Tasks):
             except IndexError:
                 return tasks
 
-    def go_on(self) -> Iterator[Any]:
+    def items_left(self) -> Iterator[Any]:
         """Return an iterator over the results of the inputs left, also after one has failed."""
         return chain.from_iterable(() if self.calls else self._flat_results())
 

@@ -82,7 +82,7 @@ class ShardReader(Tasks):
         self._epoch, self._seed = epoch, seed
         if dealt is not None:
             self.add(dealt)
-            return self.go_on()
+            return self.items_left()
         place = Place(*place)
         self._read = dict(place.begun)
         turns = Turns.begin(self._sharding, place).part(range(*slots))
@@ -103,7 +103,7 @@ class ShardReader(Tasks):
             if shard in self._read:
                 self.skips.expect(self._read[shard] - self._kept.get(shard, (0, b""))[0])
 
-    def go_on(self) -> Iterator[Any]:
+    def items_left(self) -> Iterator[Any]:
         return chain.from_iterable(self._one_by_one())
 
     def leave(self, made: int = 0) -> None:  # noqa: ARG002  see `Tasks`
@@ -208,7 +208,7 @@ class ShardReader(Tasks):
 
         read = self._read.pop(shard, 0)
         self._open[slot], holder = (
-            snapshots.go_on(begin, kept, read, anchors, self.skips, of=f"shard {number}")
+            snapshots.continue_from(begin, kept, read, anchors, self.skips, of=f"shard {number}")
             if read
             else begin(None)
         )

@@ -71,7 +71,7 @@ def load(holder: Any, state: bytes) -> None:
     holder.load_state_dict(thaw(state))
 
 
-def go_on(
+def continue_from(
     begin: Callable[[bytes | None], tuple[Iterator[Any], Any]],
     kept: tuple[int, bytes] | None,
     count: int,
@@ -103,7 +103,7 @@ def _from_state(
     *,
     of: str,
 ) -> tuple[Iterator[Any], Any] | None:
-    """Begin from a state, see `go_on`; None: it is of no use, and the loggers were told."""
+    """Begin from a state, see `continue_from`; None: it is of no use, and the loggers were told."""
     (index, state), done = kept, skips.done
     opened: list[Any] = []
     try:

@@ -138,7 +138,7 @@ class Stepwise(Execution):
             if self._take_in(self._begin()) or not self._commands.empty():
                 return
         if self._parked:
-            self._maker.iterator = self._maker.tasks.go_on()
+            self._maker.iterator = self._maker.tasks.items_left()
         self._take_in(self._maker.make_items())
 
     def _take_in(self, outcome: Outcome | None) -> bool:

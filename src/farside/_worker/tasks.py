@@ -6,7 +6,7 @@ from .._named_tuple import NamedTuple
 from ..errors import ReplayDivergedError
 from .iterables import begun_once, check_iterable, may_begin_again
 from .passing import pass_over
-from .snapshots import go_on, has_state, load
+from .snapshots import continue_from, has_state, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ class Tasks:
         """Take back the tasks that were not begun, and return them. Any thread may call this."""
         return []
 
-    def go_on(self) -> Iterator[Any]:
+    def items_left(self) -> Iterator[Any]:
         """Return an iterator of the items of the tasks left, or added since it had none."""
         raise NotImplementedError
 
     def failed_alone(self, made: int) -> int | None:  # noqa: ARG002  most have no use for it
         """Return the index of the task that has failed, after `made` items; None: the pass fails.
 
-        After that, `go_on` returns an iterator of the items of later tasks.
+        After that, `items_left` returns an iterator of the items of later tasks.
         """
         return None
 
@@ -128,12 +128,12 @@ class Whole(Tasks):
                     "object whose __iter__ makes a new iterator"
                 )
             self.skips.expect(self.first - (kept[0] if kept else 0))
-            iterator, holder = self._go_on(iterator, kept, anchors)
+            iterator, holder = self._continue(iterator, kept, anchors)
         self._stateful = holder
         self.stage = "next"
         return begun_once(iterator)
 
-    def _go_on(
+    def _continue(
         self, iterator: Iterator[Any], kept: tuple[int, bytes] | None, anchors: Any
     ) -> tuple[Iterator[Any], Any]:
         """Pass over the items that were read before, from a state if there is one."""
@@ -149,7 +149,7 @@ class Whole(Tasks):
             return opened, opened if has_state(opened) else None
 
         if kept is None or not self._itself:
-            return go_on(begin, kept, self.first, anchors, self.skips)
+            return continue_from(begin, kept, self.first, anchors, self.skips)
         opened = begin(kept[1])  # no second try: nothing makes the iterable anew
         pass_over(iterator, self.first, anchors, self.skips, begun=kept[0])
         return opened

@@ -158,7 +158,7 @@ class Crew:
         try:
             while tries:
                 try:
-                    self._go_on()
+                    self._work()
                     tries = 0
                 except MemoryError:  # repeated in this frame, since a further call needs memory too
                     tries -= 1
@@ -167,7 +167,7 @@ class Crew:
             self._over = True  # first: a signal handler may wait too, in the middle of `join`
             self._at_work.release()
 
-    def _go_on(self) -> None:
+    def _work(self) -> None:
         """Make calls until the executor is shut down or broken, and end the workers."""
         if not self._ran:
             try:

@@ -82,7 +82,7 @@ class Inputs(ItemSequence):
             self._used = True
         return iterator
 
-    def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+    def _plan_to_continue(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         assert isinstance(delivery, Mapped)
         delivery.start_again(core, index)
         return self.length(None), False

@@ -118,7 +118,7 @@ class Queue:
         self.taken += 1
         return self.marks.popleft()[1]
 
-    def go_on(self, received: int) -> int:
+    def begin_successor(self, received: int) -> int:
         """Record that another worker takes over; return how many entries and marks wait.
 
         `received` is how many have arrived. Those that wait count as sent by the new worker.

@@ -137,10 +137,11 @@ class ItemSequence:
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         """Return what is sent to a worker that takes the place of another; see `begin`."""
         received, frames = core.inbox.received, core.inbox.copied()
-        base = delivery.queues[index].go_on(received), sum([len(each.body) for each in frames])
-        return delivery.epoch, self.seed, base, self._go_on(delivery, core, index)
+        made = delivery.queues[index].begin_successor(received)
+        base = made, sum([len(each.body) for each in frames])
+        return delivery.epoch, self.seed, base, self._plan_to_continue(delivery, core, index)
 
-    def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+    def _plan_to_continue(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         """Return the plan of a worker that takes the place of another."""
         raise NotImplementedError
 

@@ -47,7 +47,7 @@ class OneIterable(ItemSequence):
             return delivery, [None]
         return delivery, [self._plan(self.epoch(begun), read, start)]
 
-    def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:  # noqa: ARG002  it is 0
+    def _plan_to_continue(self, delivery: Delivery, core: ParentCore, index: int) -> Any:  # noqa: ARG002  it is 0
         read = delivery.first + core.inbox.received
         place = Place(begun=((0, read),))
         return self._plan(delivery.epoch, read, Start(place, *delivery.known_of(place)))
@@ -141,7 +141,7 @@ class Shards(ItemSequence):
         shards = tuple([order[own.shard_of(slot)] for slot in own.rotation])
         return Part(order[turns.shard], turns.next_index, self._unit, shards)
 
-    def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+    def _plan_to_continue(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         frames, dealt = core.inbox.copied(), None
         if isinstance(delivery, Dealt):
             dealt = delivery.left_of(index, frames)
