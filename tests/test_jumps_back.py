@@ -21,7 +21,8 @@ SOURCES = Path(farside.__file__).parent
 
 ELSEWHERE = {
     # In threads of their own: there is no handler, and no SystemExit of the listener's.
-    "CommandListener._listen", "CommandListener._run", "Crew._run", "Flusher._run",
+    "CommandListener._listen", "CommandListener._run", "Crew._begin", "Crew._run",
+    "Flusher._run",
     # The link is of no use after that in any case.
     "FrameReader.read",
     # What is left undone is done by who waits next, or as the executor ends.

@@ -97,6 +97,7 @@ def test_the_arena_is_smaller_where_files_are(
 LOCKED = """\
 import ctypes, os, resource
 from farside._memory.creating import share
+share(1 << 20)  # imports what is needed: the next user may not be allowed to read it
 resource.setrlimit(resource.RLIMIT_MEMLOCK, (6 << 20, 6 << 20))
 if os.geteuid() == 0:
     os.setgid(65534)

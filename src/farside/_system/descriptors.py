@@ -69,7 +69,7 @@ class Descriptor:
         # Whether `close` was called, here or because the process was forked.
         self.closed: bool = False
         self._users: set[object] = set()  # a token for each `use` that has not come to its end
-        self.fd = -1
+        self.fd: int = -1
         _guarded(lambda: _live.add(self))
 
     def fileno(self) -> int:

@@ -99,11 +99,11 @@ class Stepwise(Execution):
 
     def _as_the_worker(self, act: Callable[[], None]) -> None:
         outer, outer_torch = told(), torch_info.told()
-        if self._torch is not None:
-            torch_info.exchange(self._torch)
-            self._torch = None  # it may have a data set, which is freed when the next is told
-        tell(self._current_info)
         try:
+            if self._torch is not None:
+                torch_info.exchange(self._torch)
+                self._torch = None  # it may have a data set, which is freed when the next is told
+            tell(self._current_info)
             act()
         finally:
             tell(outer)

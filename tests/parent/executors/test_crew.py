@@ -1,36 +1,35 @@
 """The thread that completes futures, where memory runs out."""
 
+from typing import Any
+
 import pytest
 
-from farside import WorkerExecutor
-from tests.children import run_python
-
-FULL = """\
-import time, _testcapi
-from concurrent.futures import wait
 from farside import BrokenWorkersError, WorkerExecutor
+from farside._parent.executors.crew import Crew
+from farside._parent.executors.submitted import Submitted
 
-for place in range(100, 180, 8):
+
+def test_a_future_is_completed_as_soon_as_there_is_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread ended, and left it as it was."""
+    breaks, failures = Crew._break, [MemoryError() for _ in range(3)]
+
+    def scarce(crew: Crew, error: BaseException) -> None:
+        if failures:
+            raise failures.pop()
+        breaks(crew, error)
+
+    def full(*_: Any) -> None:
+        raise MemoryError
+
     with WorkerExecutor(1, backend="subprocess", mp_context="fork") as executor:
         executor.submit(abs, 1).result()
-        futures = []
-        _testcapi.set_nomemory(place, place + 12)  # which allocations fail
-        try:
-            for number in range(4):
-                futures.append(executor.submit(abs, number))
-            time.sleep(0.1)
-        except (MemoryError, BrokenWorkersError):
-            pass
-        _testcapi.remove_mem_hooks()
-        assert not wait(futures, 10).not_done, place
-print("all done")
-"""
-
-
-def test_each_future_is_completed_where_there_is_no_memory_for_a_call() -> None:
-    """On Python 3.10, each call takes memory. The thread ended, and left them as they were."""
-    pytest.importorskip("_testcapi")
-    assert run_python(FULL) == "all done\n"
+        monkeypatch.setattr(Crew, "_break", scarce)
+        monkeypatch.setattr(Submitted, "take_spent", full)
+        with pytest.raises(BrokenWorkersError):
+            executor.submit(abs, 2).result(20)
+    assert not failures
 
 
 def test_a_call_is_not_made_where_its_thread_could_not_be_woken(
