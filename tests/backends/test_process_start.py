@@ -61,6 +61,7 @@ def test_one_that_pdb_has_emptied_is_imported(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_stands_in_for_signal_signal_need_not_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a mock in a test of a server that sets handlers."""
+    with_main_hidden(list, always=False)  # teaches multiprocessing, if no test before has done so
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     data = _pretending(partial(spawn.get_preparation_data, "x"), starting=True)
     before = signal.getsignal(signal.SIGINT)
