@@ -104,13 +104,13 @@ class Arena:
         if allocations is None or view.readonly or here.pid != self._owner:
             return None
         for taken in self._taking:
-            if taken:
-                try:
-                    self._reclaim()
-                    return allocations.claim(view)
-                finally:
-                    self._lock.release()
-            break
+            if not taken:
+                break
+            try:
+                self._reclaim()
+                return allocations.claim(view)
+            finally:
+                self._lock.release()
         return None
 
     def _find(self, nbytes: int, allocations: Allocations | None = None) -> tuple[int, int] | None:
@@ -118,25 +118,25 @@ class Arena:
         if here.pid != self._owner:
             return None
         for taken in self._taking:
-            if taken:
-                try:
-                    self._reclaim()
-                    found = self._allocator.allocate(nbytes)
-                    if found is not None:
-                        slot = found[0]
-                        if allocations is None:
-                            self._mapping.sizes[slot] = self._allocator.size_of(slot)
-                        else:
-                            # 0: such a block is not free yet when the parent gives it back.
-                            self._mapping.sizes[slot] = 0
-                            allocations.add(*found, nbytes)
-                    self._control[ARENA_USED] = used = self._allocator.used
-                    if used > self._peak:
-                        self._control[ARENA_PEAK] = self._peak = used
-                    return found
-                finally:
-                    self._lock.release()
-            break
+            if not taken:
+                break
+            try:
+                self._reclaim()
+                found = self._allocator.allocate(nbytes)
+                if found is not None:
+                    slot = found[0]
+                    if allocations is None:
+                        self._mapping.sizes[slot] = self._allocator.size_of(slot)
+                    else:
+                        # 0: such a block is not free yet when the parent gives it back.
+                        self._mapping.sizes[slot] = 0
+                        allocations.add(*found, nbytes)
+                self._control[ARENA_USED] = used = self._allocator.used
+                if used > self._peak:
+                    self._control[ARENA_PEAK] = self._peak = used
+                return found
+            finally:
+                self._lock.release()
         return None
 
     def settle(self) -> None:
