@@ -108,6 +108,19 @@ class Worker:
         return task, blamed
 
 
+def give_orders(delivery: Submitted, workers: list[Worker]) -> None:
+    for index, orders in delivery.take_orders().items():
+        workers[index].add(orders)
+
+
+def hand_out(delivery: Submitted, workers: list[Worker]) -> list[Any]:
+    """Give the workers what they are to have; return their cores."""
+    cores = [worker.core for worker in workers]
+    delivery.take(cores)
+    give_orders(delivery, workers)
+    return cores
+
+
 class Crew:
     """Some tasks, and workers."""
 
@@ -142,8 +155,7 @@ class Crew:
         return sum(future.done() for future in self.futures)
 
     def give(self) -> None:
-        for index, orders in self.delivery.take_orders().items():
-            self.workers[index].add(orders)
+        give_orders(self.delivery, self.workers)
 
     def work(self, index: int, worker: Worker) -> None:
         for move in self.cuts.choices(
@@ -344,10 +356,7 @@ def test_who_is_silent_is_given_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(submitted, "monotonic", lambda: now[0])
     delivery, _ = make(6, 2)
     workers = [Worker(delivery, Counter()) for _ in range(2)]
-    cores = [worker.core for worker in workers]
-    delivery.take(cores)
-    for index, orders in delivery.take_orders().items():
-        workers[index].add(orders)
+    cores = hand_out(delivery, workers)
     workers[0].begin()
     now[0] += 1.0
     assert delivery.take_silent() == [0, 1]
@@ -366,10 +375,7 @@ def test_who_has_nothing_to_do_is_given_the_next_task(monkeypatch: pytest.Monkey
     monkeypatch.setattr(submitted, "monotonic", lambda: 0.0)
     delivery, _ = make(2, 2)
     workers = [Worker(delivery, Counter()) for _ in range(2)]
-    cores = [worker.core for worker in workers]
-    delivery.take(cores)
-    for index, orders in delivery.take_orders().items():
-        workers[index].add(orders)
+    cores = hand_out(delivery, workers)
     for move in (workers[1].begin, workers[1].end, workers[1].arrive):
         move()
     call: Any = 2
