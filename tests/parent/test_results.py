@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._parent.async_results import begin_async_loop
-from farside._parent.results import begin_loop
+from farside._parent.async_results import AsyncResults
+from farside._parent.results import begin_loop, begun_results
 from farside._protocol.group import GroupCore
 from tests.faults.interrupting import strike_at
 from tests.parent import scripted
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def begin(client: Client, held: list[Any]) -> None:
-    held.append(begin_loop(client, None))
+    held.append(begin_loop(client, None, begun_results))
 
 
 def begin_and_close(client: Client, held: list[Any]) -> None:
@@ -32,7 +32,7 @@ def begin_and_close(client: Client, held: list[Any]) -> None:
 
 
 def begin_async(client: Client, held: list[Any]) -> None:
-    held.append(begin_async_loop(client, None))
+    held.append(begin_loop(client, None, AsyncResults, awaits=True))
 
 
 # There, what a profiler raises as a generator goes on ends that without its `finally`.

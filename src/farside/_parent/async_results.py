@@ -17,7 +17,6 @@ from ..errors import IterableClosedError
 from .aio import AsyncWait
 from .event_loops import off_loop, waiter_here
 from .one_pass import OVER, SPOILT, Pass
-from .results import enter_iteration_mode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .client import Client
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -203,13 +201,3 @@ class _Taker(Generic[T]):
             waits.end()
             if self._async_wait.waited:
                 self._turn_began = monotonic()
-
-
-def begin_async_loop(client: Client, owner: object) -> AsyncResults[Any]:
-    """Begin a pass, and return an async iterator of its items. Dropping it stops the pass."""
-    this = enter_iteration_mode(client, owner, awaits=True)
-    try:
-        return AsyncResults(this)
-    except BaseException:  # of a signal handler
-        this.leave()
-        raise

@@ -13,7 +13,7 @@ from .checks import count, flag
 from .client import Client
 from .notes import warn
 from .options import Options
-from .results import begin_loop
+from .results import begin_loop, begun_results
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -222,7 +222,7 @@ class RemoteIterable(Generic[T_co]):
             FarsideError: the worker has failed since the latest loop.
             IterableClosedError: the iterable is closed. The cause is a failure, if there was one.
         """
-        return begin_loop(self._current, self)
+        return begin_loop(self._current, self, begun_results)
 
     def __len__(self) -> int:
         """Return the length that the remote iterable has reported.
@@ -337,9 +337,9 @@ class RemoteIterable(Generic[T_co]):
             >>> asyncio.run(main())
             [0, 1, 2]
         """
-        from .async_results import begin_async_loop  # not everybody needs it
+        from .async_results import AsyncResults  # not everybody needs it
 
-        return begin_async_loop(self._current, self)
+        return begin_loop(self._current, self, AsyncResults, awaits=True)
 
     def stats(self) -> Stats:
         """Return figures of the worker: where the time goes, and how full the buffer is.

@@ -6,9 +6,9 @@ The helpers bear the names of the protocol's description: `enter_iteration_mode`
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from .._protocol.group import GroupCore
 from .._protocol.parent_machine import ParentState
@@ -16,6 +16,8 @@ from .client import Client
 from .deadline import When
 from .one_pass import OVER, SPOILT, Pass
 from .passes.delivery import Delivery
+
+T = TypeVar("T")
 
 
 def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool = False) -> Pass:
@@ -59,15 +61,22 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
         raise
 
 
-def begin_loop(client: Client, owner: object) -> Generator[Any, None, None]:
-    """Begin a pass, and return a generator of its items. Closing or dropping it stops the pass."""
-    this = enter_iteration_mode(client, owner)
+def begin_loop(
+    client: Client, owner: object, make: Callable[[Pass], T], *, awaits: bool = False
+) -> T:
+    """Begin a pass, and return what `make` makes of it: an iterator that stops it when dropped."""
+    this = enter_iteration_mode(client, owner, awaits=awaits)
     try:
-        results = iterate_results(this)
-        next(results)
+        return make(this)
     except BaseException:  # of a signal handler
         this.leave()
         raise
+
+
+def begun_results(this: Pass) -> Generator[Any, None, None]:
+    """Return a generator of the items of a pass. Closing or dropping it stops the pass."""
+    results = iterate_results(this)
+    next(results)
     return results
 
 
