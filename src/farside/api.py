@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ._parent.iterable import RemoteIterable, SubinterpreterIterable, SubprocessIterable
-from ._parent.options import check
+from ._parent.options import MAP_BUFFER_BYTES, check
 from ._parent.several import iterate_shards, map_inputs
 from ._parent.signatures import complete, takes
 from .options import SeveralOptions, SubinterpreterOptions, SubprocessOptions, WorkerOptions
@@ -406,7 +406,7 @@ if TYPE_CHECKING:
     ) -> RemoteIterable[T]: ...
 
 
-@takes(SeveralOptions)
+@takes(SeveralOptions, buffer_bytes=MAP_BUFFER_BYTES)
 def map_in_workers(
     function: Callable[..., Any],
     items: Iterable[Any] | AsyncIterable[Any],
@@ -450,8 +450,9 @@ def map_in_workers(
             The exception's ``input_index`` is the index of the input. Default: ``"raise"``.
         options: see `iterate_in_worker`. With ``buffer_size``, at most ``num_workers +
             buffer_size`` inputs are taken whose results the loop does not have yet. Without it,
-            each worker may have ``buffer_bytes`` of inputs, and as many bytes of results. ``env``
-            may be a function of a worker's number; ``name`` gets that number added.
+            each worker may have ``buffer_bytes`` of inputs, and as many bytes of results; the
+            default is 4 MiB here. ``env`` may be a function of a worker's number; ``name`` gets
+            that number added.
 
     Returns:
         An iterable that can be iterated again and again. ``len()`` is that of ``items``, except

@@ -46,6 +46,13 @@ def test_the_signature_shows_values() -> None:
     assert "timeout: 'float | None' = None" in shown
 
 
+def test_more_may_wait_for_a_map() -> None:
+    shown = str(inspect.signature(map_in_workers))
+    assert "buffer_bytes: 'int' = 4194304" in shown
+    assert complete(map_in_workers, {})["buffer_bytes"] == 1 << 22
+    assert complete(map_in_workers, {"buffer_bytes": 1 << 20})["buffer_bytes"] == 1 << 20
+
+
 def test_every_option_has_a_default_and_every_default_an_option() -> None:
     assert set(DEFAULTS) == options.WorkerOptions.__optional_keys__
 

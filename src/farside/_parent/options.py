@@ -25,6 +25,10 @@ BUFFER_BYTES = 1 << 20
 halve the throughput, since waking a process costs as much as moving such an item. And it is little
 compared with the memory of a Python process."""
 
+MAP_BUFFER_BYTES = 1 << 22
+"""The same for maps and executors, where the thread of the loop sends inputs too, in messages of at
+most a quarter of it. With arrays of 100 kB in and out, a map is 1.6 times as fast as with 1 MiB."""
+
 ARENA_BYTES = 1 << 30  # default of ``arena_bytes``: address space; memory is taken as it is used
 ARENA_MOST = 1 << 47  # largest ``arena_bytes``: what a process can address
 SHUTDOWN_SECONDS = 4.0  # half of it for an orderly end, a quarter after SIGTERM
@@ -196,7 +200,7 @@ def buffer_size_of(value: Any, unit: str) -> int | None:
 
 def _buffer_bytes(value: Any, backend: str, backend_options: Mapping[str, Any] | None) -> int:
     number = count("buffer_bytes", value, "bytes")
-    if number != BUFFER_BYTES or backend == "auto":
+    if number not in {BUFFER_BYTES, MAP_BUFFER_BYTES} or backend == "auto":
         return number
     return registry.load(backend).default_buffer_bytes(backend_options or {}) or number
 

@@ -15,7 +15,7 @@ from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
 from .checks import MAX_LEN, check_callable, count, flag, limit, shown
 from .iterable import RemoteIterable
-from .options import Options, check, check_setup
+from .options import MAP_BUFFER_BYTES, Options, check, check_setup
 from .passes.batches import Plan
 from .passes.fingerprint import fingerprint
 from .passes.inputs import Inputs
@@ -147,7 +147,8 @@ def options_of_mappers(
     change = partial(
         replace, sends_inputs=True, task_timeout=task_timeout, retries=retries, max_restarts=NO_END
     )
-    return list(map(change, options_of_workers(workers, mapper, options)))
+    given = {"buffer_bytes": MAP_BUFFER_BYTES, **options}
+    return list(map(change, options_of_workers(workers, mapper, given)))
 
 
 def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[Options]:

@@ -14,17 +14,18 @@ F = TypeVar("F", bound="Callable[..., Any]")
 _TAKEN_BY: dict[str, list[str]] = {}  # for each option, the entry points that take it
 
 
-def takes(options: Any) -> Callable[[F], F]:
+def takes(options: Any, **defaults: object) -> Callable[[F], F]:
     """Let the signature of a function show each option that its ``**options`` may have.
 
-    `options` is a `typing.TypedDict` with their names and types. `DEFAULTS` has their defaults.
+    `options` is a `typing.TypedDict` with their names and types. `DEFAULTS` has the defaults of
+    those that are not among `defaults`.
     """
 
     def show(function: F) -> F:
         signature = inspect.signature(function)
         own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
         types = options.__annotations__
-        for name, default in DEFAULTS.items():
+        for name, default in {**DEFAULTS, **defaults}.items():
             if name in types:
                 type_ = types[name].__forward_arg__
                 kind = Parameter.KEYWORD_ONLY

@@ -37,7 +37,7 @@ _STORED_SHARE = -(-BATCH_BYTES // (MAX_REFS // ITEM_REFS))
 """How many bytes an item with contents in the arena counts as, at least, so that no frame has more
 references than it may."""
 
-_STORED_BYTES = 1 << 18
+_STORED_BYTES = 1 << 20
 """A frame is sent when its contents in the arena reach this size, or a quarter of what may wait.
 They do not fill the pipe, but while they wait here, they are not booked in the window yet."""
 

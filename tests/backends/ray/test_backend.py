@@ -13,10 +13,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from farside import BackendUnavailableError, available_backends, iterate_in_worker
+from farside import BackendUnavailableError, available_backends, iterate_in_worker, map_in_workers
 from farside._backends.ray import backend
 from farside._backends.ray.backend import RayBackend, RayWorker, _why
 from farside._parent.options import check
+from farside._parent.signatures import complete
 
 
 @pytest.fixture
@@ -125,6 +126,7 @@ def test_how_much_may_wait_unless_the_user_says_so() -> None:
         return check(list, backend="ray", **options).buffer_bytes
 
     assert given() == given(backend_options={"read_only": False}) == 1 << 24
+    assert given(buffer_bytes=complete(map_in_workers, {})["buffer_bytes"]) == 1 << 24
     assert given(backend_options={"read_only": True}) == 1 << 26
     assert given(backend_options={"read_only": True}, buffer_bytes=5000) == 5000
     assert check(list, backend="subprocess").buffer_bytes == 1 << 20

@@ -16,7 +16,7 @@ from ..._system.cgroup import processors
 from ..._system.signals import defer_sigint
 from ..._worker.mapper import Chunk, Mapper, run_task
 from ..checks import MAX_LEN, check_callable, count, limit, seconds, shown
-from ..options import BUFFER_BYTES, check_setup
+from ..options import check_setup
 from ..passes.batches import Plan
 from ..several import options_of_mappers
 from .crew import Crew
@@ -126,8 +126,8 @@ class WorkerExecutor(Executor, Generic[M_co]):
         options = options_of_mappers(workers, mapper, given, task_timeout=seconds, retries=tries)
         if most is not None:
             most = count("max_tasks_per_child", most, "tasks")
-        by_value = main_goes_by_value(options[0])
-        plan = Plan(workers, False, False, None, BUFFER_BYTES, "return", tries, by_value)
+        nbytes, by_value = options[0].buffer_bytes, main_goes_by_value(options[0])
+        plan = Plan(workers, False, False, None, nbytes, "return", tries, by_value)
         self._max_workers = workers  # Dask reads it
         self._crew = Crew(options, plan, most)
 

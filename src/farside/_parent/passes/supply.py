@@ -19,7 +19,7 @@ from .. import not_sent
 from . import own_iterators
 
 TAKE_SECONDS = 0.001  # after so long, the inputs taken so far go to the workers, however few
-_MOST_KEPT, _MOST_KEPT_BYTES = 64, 1 << 27  # how much memory for large contents is kept
+_MOST_KEPT, _MOST_KEPT_BYTES = 256, 1 << 27  # how much memory for large contents is kept
 STEADY, _MOST_QUICK = 6, 10
 """When inputs came at once `STEADY` times in a row, the next ones are expected to. They are taken
 together, each time twice as many, and `1 << _MOST_QUICK` at most. Until then, an input is sent
