@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from farside._link.frames import MAX_REFS, Frame
 from farside._payload.items import unpack
+from farside._payload.plain import ATOMS
 from farside._protocol.credit import Window
 from farside._protocol.messages import Status
 from farside._worker.outbox import Outbox
@@ -69,7 +70,8 @@ class Boxed:
 
     def add(self, item: object) -> bool:
         """Add an item as the worker does; tell whether it is time to send."""
-        if type(item) is int:
+        short = isinstance(item, str) and len(item) < self.box.short
+        if type(item) is int or type(item) in ATOMS or short:
             self.box.entries.append(item)
             return self.box.is_full()
         if type(item) is self.box.rows.kind and self.box.rows.add(item, self.box.entries):

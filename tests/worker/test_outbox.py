@@ -2,6 +2,7 @@
 
 import datetime as dt
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from farside._memory.parts import BLOCK_BYTES
 from farside._payload.items import ITEM_REFS
 from farside._payload.joined import HEAD
 from farside._protocol.credit import AUTOMATIC_ITEMS, Window
-from farside._worker.outbox import BATCH_BYTES, BATCH_ITEMS, Outbox
+from farside._worker.outbox import BATCH_BYTES, BATCH_ITEMS, BATCH_NUMBERS, Outbox
 from farside.errors import LinkClosedError
 from tests.steady import STEADY
 from tests.worker.boxed import EPOCH, Boxed
@@ -184,6 +185,39 @@ def test_it_is_time_to_send_when_atoms_fill_a_batch(boxed: Boxed) -> None:
     assert boxed.add(-1)
     boxed.box.flush()
     assert not boxed.box.is_full()
+
+
+def _fill(boxed: Boxed, make: Callable[[int], object]) -> int:
+    """Add items until it is time to send, and send; return how many there were."""
+    count = 1
+    while not boxed.add(make(count)):
+        count += 1
+    boxed.box.flush()
+    return count
+
+
+def _text(number: int) -> str:
+    return f"{number:0255}"
+
+
+def test_after_numbers_more_of_them_make_a_batch() -> None:
+    boxed = Boxed(nbytes=1 << 20)
+    assert _fill(boxed, int) == BATCH_ITEMS
+    assert _fill(boxed, int) == _fill(boxed, float) == _fill(boxed, bool) == BATCH_NUMBERS
+    assert _fill(boxed, _text) == BATCH_NUMBERS, "no other kind was expected"
+    assert _fill(boxed, int) == BATCH_ITEMS
+    assert _fill(boxed, int) == BATCH_NUMBERS
+    boxed.box.make_ready()
+    assert _fill(boxed, int) == BATCH_ITEMS
+    boxed.close()
+
+
+def test_texts_after_numbers_stay_within_the_budget() -> None:
+    for nbytes in (300_000, 1 << 20):
+        boxed = Boxed(nbytes=nbytes)
+        _fill(boxed, int)
+        assert BATCH_ITEMS < _fill(boxed, _text) <= nbytes // len(_text(0))
+        boxed.close()
 
 
 def test_a_small_budget_makes_small_batches() -> None:
@@ -391,7 +425,7 @@ def test_any_succession_of_items_and_acts(steps: list[Any], nbytes: int) -> None
             waiting.clear()
     assert boxed.box.entries == [] or waiting
     assert boxed.got() == expected
-    assert all(len(frame) <= BATCH_ITEMS for frame in boxed.frames())
+    assert all(len(frame) <= BATCH_NUMBERS for frame in boxed.frames())
     boxed.box.drop()
     boxed.blocks.give_all_back(ref for _, refs in boxed.sink.frames for ref in refs)
     assert boxed.blocks.used == 0

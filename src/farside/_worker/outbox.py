@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .._payload.plain import AddCopy
     from .._protocol.credit import Window
 
-BATCH_ITEMS = 1000  # of a frame: making them, at 50 ns each, takes 10 times as long as sending it
+BATCH_ITEMS, BATCH_NUMBERS = 1000, 4000  # in a frame, so that sending it takes less than making it
 BATCH_BYTES = 1 << 15
 """A frame is sent when its pickles reach this size: half of what a Linux pipe holds by default, so
 that the worker can write one frame while the parent reads another."""
@@ -37,9 +37,7 @@ _STORED_SHARE = -(-BATCH_BYTES // (MAX_REFS // ITEM_REFS))
 """How many bytes an item with contents in the arena counts as, at least, so that no frame has more
 references than it may."""
 
-_STORED_BYTES = 1 << 20
-"""A frame is sent when its contents in the arena reach this size, or a quarter of what may wait.
-They do not fill the pipe, but while they wait here, they are not booked in the window yet."""
+_STORED_BYTES = 1 << 20  # the same for contents in the arena, which do not fill the pipe
 
 _MISSES = 32  # after so many items in a row that are not plain, a pass looks for no more of them
 
@@ -49,8 +47,8 @@ class Outbox:
 
     The thread that makes items calls all methods. The flusher's thread may send what waits at any
     moment. Items that are sent are booked in the `window`, which knows the credit of the parent.
-    Up to `nbytes` bytes may wait in all; a frame has no more than a quarter of that. With `spins`,
-    the thread looks for credit for a moment before it sleeps.
+    Up to `nbytes` bytes may wait in all. With `spins`, the thread looks for credit for a moment
+    before it sleeps.
     """
 
     def __init__(
@@ -62,7 +60,9 @@ class Outbox:
         self.copies: dict[type, AddCopy] = dict(ADD_COPY)  # empty while few items are plain
         # Shorter texts are atoms, whose bytes are not counted. Where little may wait, this is low.
         self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
-        self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
+        self._few = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
+        # If long texts follow numbers, a frame of so many still has no more bytes than may wait.
+        self._many = max(self._few, min(BATCH_NUMBERS, nbytes // STR_LIMIT))
         # Bytes of rows are not counted: a frame of them has at most a quarter of what may wait.
         self.rows = Rows(self.copies, allowed=nbytes >= 4 * MAX_BYTES * BATCH_ITEMS)
         self.refused = False  # whether the last `put` has failed
@@ -73,6 +73,7 @@ class Outbox:
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
         self._joiner, self._joins = Joiner(), True  # whether the ``bytes`` that wait are pieces
+        self._tiny = False  # whether the items of the frame before were as small as numbers
         self._epoch = self._misses = 0  # items in a row that were no copies
         self._lock = Lock()  # held while a frame is sent
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
@@ -88,7 +89,7 @@ class Outbox:
         """Drop what waits, and prepare for the next pass, which then begins sooner."""
         self.drop()
         self._window.reset()
-        self._misses, self._joins = 0, True
+        self._misses, self._joins, self._tiny = 0, True, False
         self._joiner.begin()
         self.rows.begin()
 
@@ -107,7 +108,10 @@ class Outbox:
         else:
             nbytes = len(entry)
         if self.copies and self.rows.kind is Rows:  # else the item ends rows, and is no miss
-            self._miss()
+            # A copy that was counted since the last miss ends the run of misses.
+            self._misses = self._misses + 1 if self.nbytes == self._nbytes_before else 1
+            if self._misses == _MISSES:
+                self.copies.clear()
         self.refused = False  # first: from here on the item may be sent, whatever is raised
         if self._lends and type(entry) is Stored and entry.refs:
             with_lock(self._lock, partial(self._send_alone, entry))
@@ -125,14 +129,6 @@ class Outbox:
         # Among pieces, an entry of ``bytes`` would be taken for a piece.
         return Stored([entry], len(entry)) if self._joins else entry, len(entry)
 
-    def _miss(self) -> None:
-        """Count an item that is no copy. After many in a row, the pass makes no more copies."""
-        if self.nbytes != self._nbytes_before:
-            self._misses = 0  # a copy was counted since
-        self._misses += 1
-        if self._misses == _MISSES:
-            self.copies.clear()
-
     def _send_alone(self, entry: Stored) -> None:
         """Send an item at once whose contents are the user's own memory, which may change later.
 
@@ -144,7 +140,10 @@ class Outbox:
 
     def is_full(self) -> bool:
         """Tell whether it is time to send, whatever the parent does."""
-        return len(self.entries) >= self._batch or self.nbytes >= self.full
+        return len(self.entries) >= self._most() or self.nbytes >= self.full
+
+    def _most(self) -> int:
+        return self._many if self._tiny and self.rows.kind is Rows else self._few
 
     def send_due(self, made: int, *, each: bool) -> int:
         """Send what is due; return how many items may be made in all: `made` if without credit."""
@@ -155,7 +154,7 @@ class Outbox:
                 self.flusher.call()
         stop = self._window.stop(self._link.acknowledged(self._epoch))
         # `look_up` is called after the first item of a batch, so that the flusher hears of it.
-        return min(stop, made + (self._batch if self.entries and not each else 1))
+        return min(stop, made + (self._most() if self.entries and not each else 1))
 
     def wait_for_credit(self, made: int) -> bool:
         """Wait until a further item may be made; False: a command came, or the parent is gone."""
@@ -243,6 +242,7 @@ class Outbox:
         nbytes = size(parts) + sum([ref.nbytes for ref in refs])
         count, wait = len(entries), not self._window.unlimited
         self.rows.weigh(count, nbytes)
+        self._tiny = nbytes <= 2 * ATOM_BYTES * count
         self._window.sent(count, nbytes)
         send = self._link.send_soon if soon else partial(self._link.send, wait=wait)
         done = send(Status.ITERATOR_SUCCESS, self._epoch, parts, count=count, refs=refs)
