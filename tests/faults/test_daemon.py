@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kinds import SUBPROCESSES
+from tests.kinds import FORKSERVER
 from tests.scripts.running import run_script
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def test_what_is_printed_in_a_daemon_goes_nowhere(tmp_path: Path, kind: Kind) ->
 
 
 def test_a_fork_server_that_the_daemon_has_started(tmp_path: Path) -> None:
-    [forkserver] = [kind for kind in SUBPROCESSES if kind.name == "forkserver"]
-    done = run_script(tmp_path, SCRIPT, "served", kind=forkserver)
+    done = run_script(tmp_path, SCRIPT, "served", kind=FORKSERVER)
     assert done.out.startswith("[[0, 1, 2], True, ")  # that server has taken some numbers itself
     assert (done.code, done.err) == (0, "")
 
@@ -137,13 +136,10 @@ from functools import partial
 from multiprocessing import resource_tracker
 
 if __name__ == "__main__":
-    from tests.scripts.starting import chosen_kind, start
-
-    # Its fork server ends, so it can have none, unless it does not ask for one by name.
-    options = {"mp_context": None} if chosen_kind().name == "forkserver" else {}
+    from tests.scripts.starting import start
 
     def come() -> None:
-        with start(partial(range, 3), **options) as numbers:
+        with start(partial(range, 3)) as numbers:
             print(list(numbers))
 
     come()
@@ -172,3 +168,53 @@ def test_a_program_that_has_closed_all_descriptors(tmp_path: Path, kind: Kind, t
     done = run_script(tmp_path, CLOSES, then, kind=kind)
     rest = "" if then == "nothing" else "\n"
     assert done == (0, 2 * "[0, 1, 2]\n" + rest, "")
+
+
+LOSES = """\
+import os, resource, signal, sys
+from functools import partial
+from multiprocessing import forkserver, resource_tracker
+
+if __name__ == "__main__":
+    from tests.scripts.starting import start
+
+    def come() -> None:
+        with start(partial(range, 3)) as numbers:
+            print(list(numbers))
+
+    come()
+    server, tracker = vars(forkserver._forkserver), vars(resource_tracker._resource_tracker)
+    fd, pids = server["_forkserver_alive_fd"], [server["_forkserver_pid"], tracker["_pid"]]
+    if sys.argv[1] == "later":
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    if sys.argv[1] == "before":
+        for pid in pids:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    os.dup2(os.open("mine.txt", os.O_RDWR | os.O_CREAT), fd)
+    come()
+    os.write(fd, b"mine")
+    print(open("mine.txt").read())
+    if sys.argv[1] == "later":
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        come()
+    print(server["_forkserver_pid"] not in [None, pids[0]])
+    for pid in pids:
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            print("reaped")
+"""
+
+
+@pytest.mark.parametrize("ends", ["before", "later"])
+def test_a_program_that_has_closed_the_pipe_of_its_fork_server(tmp_path: Path, ends: str) -> None:
+    """The server ends, at any time. Its successor serves, and the file with its number stays."""
+    done = run_script(tmp_path, LOSES, ends, kind=FORKSERVER)
+    rest = "True\nreaped\nreaped\n"
+    if ends == "later":
+        rest = "[0, 1, 2]\n" + rest
+    assert done == (0, "[0, 1, 2]\n[0, 1, 2]\nmine\n" + rest, "")

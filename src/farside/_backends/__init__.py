@@ -10,5 +10,6 @@ when the process exits. The backends are:
 * `inline`, without isolation, and `ray`, with actors of a cluster.
 
 They share `starting` (starts a worker and sends its job), `preparation` (packs the job),
-`callables` (pickles the user's), and `tracker` (multiprocessing's resource tracker).
+`callables` (pickles the user's), and `servers` (the resource tracker and the fork server of
+multiprocessing).
 """

@@ -14,7 +14,7 @@ from .._payload.verbosity import flatten_filters, flatten_levels
 from ..errors import BackendUnavailableError
 from . import registry
 from .callables import pack_anywhere, pack_call, refers_to_main
-from .tracker import tracker_fd
+from .servers import tracker_fd
 
 if TYPE_CHECKING:
     from .._parent.options import Options

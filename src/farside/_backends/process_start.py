@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from .._system.signals import at_fork
 from ..options import START_METHODS
 from .preparation import main_file
-from .tracker import tracker_fd
+from .servers import look_at_servers
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ def start_process(process: BaseProcess, method: str) -> None:
             "another one; let the handler set a flag, and start the worker elsewhere"
         )
     _pretending(partial(_start, process, method), starting=True)
-    tracker_fd()  # so that its pipe is known
+    look_at_servers()  # so that their pipes are known
 
 
 def _start(process: BaseProcess, method: str) -> None:

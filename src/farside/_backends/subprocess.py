@@ -27,8 +27,8 @@ from .base import Availability, Backend, Capabilities, ExitStatus, Worker
 from .child import FROM_OUTSIDE, REAP_SECONDS, Child
 from .no_process import check_method, check_server, check_spawned, check_surroundings, server_pid
 from .process_start import start_process, with_main_hidden
+from .servers import look_at_servers
 from .starting import start, within
-from .tracker import tracker_fd
 
 if TYPE_CHECKING:
     from .._parent.options import Options
@@ -170,7 +170,7 @@ class _Passed:
 
 
 def _start_worker(context: Any, options: Options, name: str, job: Job | None) -> ProcessWorker:
-    tracker_fd()  # a start needs a tracker that it can write to
+    look_at_servers()  # a start would write to their pipes
     link, of_link = open_link(options.arena_bytes, both=options.sends_inputs)
     ends: tuple[Descriptor, ...] = of_link
     child: Child | None = None
