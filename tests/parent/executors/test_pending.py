@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import sys
 from concurrent.futures import Future
 from typing import Any
 from weakref import ref
 
 import pytest
 
-from farside._parent.executors.pending import Pending, Work, give, insist
+from farside._parent.executors.pending import PAUSE_SECONDS, TRIES, Pending, Work, give
 from farside._parent.passes.batches import Batch
 
 
@@ -72,7 +73,9 @@ def test_all_fail_where_memory_runs_out_in_the_middle() -> None:
     for position, future in enumerate(futures):
         assert pending.add(Work(future, (print, (), {}), position))
     error = ValueError()
-    insist(pending.fail_all, error)
+    with pytest.raises(MemoryError):
+        pending.fail_all(error)
+    pending.fail_all(error)
     assert [future.exception(0) for future in futures] == [error] * 3
     assert pending.ended
 
@@ -91,9 +94,15 @@ def test_nobody_tries_for_minutes_where_memory_does_not_come_back(
     monkeypatch.setattr("farside._parent.executors.pending.sleep", pauses.append)
     pending = Pending()
     assert pending.add(Work(Never(), (print, (), {}), 0))
-    with pytest.raises(MemoryError):
-        insist(pending.fail_all, ValueError())
+    for _ in range(TRIES):  # as the thread of an executor does, with a pause after each
+        with pytest.raises(MemoryError):
+            pending.fail_all(ValueError())
+        pauses.append(PAUSE_SECONDS)
     assert sum(pauses) < 10
+    pauses.clear()
+    with pytest.raises(MemoryError):
+        give(Never().set_exception, ValueError())
+    assert 4 < sum(pauses) < 10
 
 
 class Full(Future[Any]):
@@ -108,7 +117,23 @@ class Full(Future[Any]):
         super().set_result(result)
 
 
-def test_a_future_gets_its_result_as_soon_as_there_is_memory_for_it() -> None:
+def test_a_future_gets_its_result_as_soon_as_there_is_memory_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     future = Full()
     give(future.set_result, 7)
     assert future.result(0) == 7
+    assert not caplog.records, "nothing has failed"
+
+
+@pytest.mark.parametrize("kind", [Future[Any], Full])
+def test_what_a_callback_raises_is_logged_and_does_not_reach_who_gives(
+    caplog: pytest.LogCaptureFixture, kind: type[Future[Any]]
+) -> None:
+    future = kind()
+    future.add_done_callback(lambda _: sys.exit())
+    give(future.set_result, 7)
+    assert future.result(0) == 7
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is SystemExit

@@ -16,7 +16,7 @@ from ..passes.batches import Batch
 from ..passes.supply import Supply
 from ..remote_failures import to_keep
 
-PAUSE_SECONDS, TRIES = 0.02, 250  # for what fails as memory has run out: see `insist`
+PAUSE_SECONDS, TRIES = 0.02, 250  # for what fails as memory has run out: see `give`
 
 
 class BrokenWorkersError(FarsideError, BrokenExecutor):
@@ -166,30 +166,27 @@ def _fail(future: Future[Any], error: BaseException) -> None:
         give(future.set_exception, error, tries=0)  # whoever fails all tries that again
 
 
-def insist(act: Callable[..., object], *given: Any, tries: int = TRIES) -> None:
-    """Call `act`, and repeat that while it runs out of memory, for five seconds at least."""
-    while tries:
-        try:
-            act(*given)
-        except MemoryError:
-            tries -= 1  # up to 256, numbers take no memory
-            sleep(PAUSE_SECONDS)
-        else:
-            return
-    act(*given)
-
-
 def give(settle: Callable[[Any], None], outcome: Any, *, tries: int = TRIES) -> None:
-    """Give a future its result or its exception, by its method `settle`."""
-    # A future logs exceptions of its callbacks, but not SystemExit and its like, which `result()`
-    # raises in a callback if the call has raised one. That must not end this thread, which
-    # completes other futures too.
-    try:
-        settle(outcome)
-    except BaseException:
-        future: Future[Any] = settle.__self__  # type: ignore[attr-defined]
-        if not future.done():  # there was no memory to do it, and somebody may wait
-            insist(settle, outcome, tries=tries)
-        import logging  # here, since it is rarely needed
+    """Give a future its result or its exception, by its method `settle`.
 
-        logging.getLogger("concurrent.futures").exception("exception calling callback")
+    Repeat that while memory runs out, for five seconds at least, as somebody may wait for it.
+    """
+    future: Future[Any] = settle.__self__  # type: ignore[attr-defined]
+    while True:
+        try:
+            settle(outcome)
+        except BaseException as error:
+            if isinstance(error, MemoryError) and not future.done():
+                if not tries:
+                    raise
+                tries -= 1  # up to 256, numbers take no memory
+                sleep(PAUSE_SECONDS)
+                continue
+            # A future logs exceptions of its callbacks, but not SystemExit and its like, which
+            # `result()` raises in a callback if the call has raised one. That must not end this
+            # thread, which completes other futures too.
+            import logging  # here, since it is rarely needed
+
+            logging.getLogger("concurrent.futures").exception("exception calling callback")
+        if future.done():
+            return
