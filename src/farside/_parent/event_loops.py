@@ -12,7 +12,6 @@ import threading
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from operator import not_
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -131,10 +130,15 @@ class AsyncioWaiter:
 def _resolver(future: Future[bool], value: bool) -> Callable[[], object]:  # noqa: FBT001
     """Return what sets the result of a future that is not done, by one call of C code.
 
-    A loop drops what a signal handler raises in a callback, and the task would wait for ever.
+    A loop drops what a signal handler raises in a callback, and the task would wait for ever. A
+    handler can run between any two steps of Python code, so what is returned has none.
     """
-    undone = iter(future.done, True)  # False, each time
-    return partial(next, map(future.set_result, map(not_, undone) if value else undone), None)
+    # Each iterator asks the one before it for one item. The first has False for a future that is
+    # not done, and ends if it is done. Then the others end too, and `next` returns None.
+    not_done = iter(future.done, True)
+    values = map({False: value}.__getitem__, not_done)
+    results_set = map(future.set_result, values)
+    return partial(next, results_set, None)
 
 
 class TrioWaiter:
