@@ -61,9 +61,10 @@ def test_the_digest_is_that_of_the_item(entry: Any, *, plain: bool) -> None:
     assert made.known_of(Place(begun=((3, 7), (4, 8)))) == []
 
 
-def test_what_would_be_pickled_in_another_way_here_has_none() -> None:
+def test_what_would_be_pickled_in_another_way_here_has_none(clock: list[float]) -> None:
     made, mixed = Anchors(), Source(0, plain=False, each=False)
     made.verify = True
+    clock[:] = [100.0, 100.00001]  # when a digest is begun, and when it has failed
     made.add(3, 7, [OddAtHome()], PLAIN)
     assert not made.due, "no less seldom"
     made.add(3, 8, b"\x80\x03\x80\x03cfarside\nMissing\n.", mixed)
