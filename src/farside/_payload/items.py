@@ -28,7 +28,7 @@ from struct import Struct
 from .._memory.parts import Ref
 from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
-from . import joined, pickling, row_code, rows
+from . import handlers, joined, pickling, rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,18 +155,12 @@ def _number(stored: Stored, refs: list[Ref]) -> bytes | tuple[Any, list[Any]]:
     if len(stored.places) == 1 and type(stored.places[0]) is bytes:
         return stored.places[0]
     places: list[Any] = []
-    for place in stored.places:
+    for each in stored.places:
+        place: Any = each.place if type(each) is Group else each
         if type(place) is Ref:
-            places.append(len(refs))
             refs.append(place)
-        elif type(place) is Group:
-            inner: Any = place.place
-            if type(inner) is Ref:
-                refs.append(inner)
-                inner = len(refs) - 1
-            places.append((inner, place.sizes))
-        else:
-            places.append(place)
+            place = len(refs) - 1
+        places.append((place, each.sizes) if type(each) is Group else place)
     return places[0], places[1:]
 
 
@@ -219,17 +213,9 @@ def _split(frame: Frame) -> tuple[list[Any], pickling.Body]:
 
 
 def _unreadable(what: str, error: Exception) -> ProtocolError:
-    """Return an error for a body that cannot be read; raise the original if it is a handler's.
-
-    Reading a body runs only farside's own code. So if the traceback has a frame of other code, a
-    signal handler has raised the error.
-    """
-    ours = [globals(), *[vars(each) for each in (joined, pickling, row_code, rows)]]
-    trace = error.__traceback__
-    while trace is not None:
-        if True not in [trace.tb_frame.f_globals is each for each in ours]:
-            raise error
-        trace = trace.tb_next
+    """Return an error for a body that cannot be read; raise the original if it is a handler's."""
+    if handlers.raised(error):
+        raise error
     return ProtocolError(f"{what} that cannot be read: {error}")
 
 
