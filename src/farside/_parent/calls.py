@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from .._link.frames import Frame
 from .._memory.parts import Part
 from .._payload import handlers, pickling
-from .._payload.culprit import find
 from .._payload.decoder import decode
 from .._payload.items import unpack
 from .._payload.one_line import one_line
@@ -19,7 +18,7 @@ from .._protocol.effects import BROKEN, Ending
 from .._protocol.group import GroupCore
 from .._protocol.recovery import STACK_SECONDS
 from ..errors import NotPicklableError, ProtocolError
-from . import messages_for_people
+from . import messages_for_people, not_sent
 from .deadline import When
 
 if TYPE_CHECKING:
@@ -117,13 +116,7 @@ def _pack(
     except Exception as error:  # __reduce__ is user code
         if handlers.raised(error):
             raise
-        why = one_line(error)
-        given = find(args, "args", error) or find(kwargs, "kwargs", error)
-        raise NotPicklableError(
-            f"the arguments of {method!r} cannot be sent to the worker: {given or 'one'} does not "
-            f"pickle ({why}); pass something that does"
-            f"{pickling.or_cloudpickle(why)}"
-        ) from error
+        raise not_sent.of_arguments(method, args, kwargs, error) from error
     # A copy is kept for restarts, since the arguments may change later.
     return [b"".join(parts)] if client.options.max_restarts else parts
 

@@ -1,4 +1,4 @@
-"""Makes the exceptions for inputs and tasks that cannot be sent, since they do not pickle."""
+"""Makes the exceptions for what cannot be sent, since it does not pickle."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from ..errors import NotPicklableError
 
 
 def of_input(item: object, index: int, error: Exception) -> NotPicklableError:
-    named = [("input", item)]
-    made = _made(f"the input of index {index}", named, error, "pass something that does")
+    made = _made(f"the input of index {index}", [("input", item)], error)
     made.input_index = index
     return made
+
+
+def of_arguments(
+    method: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+) -> NotPicklableError:
+    """Return the exception for a call of the iterable's method."""
+    return _made(f"the arguments of {method!r}", [("args", args), ("kwargs", kwargs)], error)
 
 
 def of_task(call: Iterable[Any], error: BaseException) -> NotPicklableError:
@@ -25,7 +31,10 @@ def of_task(call: Iterable[Any], error: BaseException) -> NotPicklableError:
 
 
 def _made(
-    what: str, named: Iterable[tuple[str, Any]], error: BaseException, cure: str
+    what: str,
+    named: Iterable[tuple[str, Any]],
+    error: BaseException,
+    cure: str = "pass something that does",
 ) -> NotPicklableError:
     from .._payload import culprit  # only when something fails
 
