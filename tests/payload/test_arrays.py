@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from farside._payload import arrays, decoder
+from farside._payload import arrays, decoder, reducers
 from farside._payload.encoder import Encoder
 from tests.payload.ways import Way
 
@@ -143,7 +143,7 @@ def test_a_reducer_of_the_users_own_is_heard(roomy: Way, monkeypatch: pytest.Mon
 
 
 def test_no_more_is_kept_than_a_limit(roomy: Way, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrays, "_MOST", 4)
+    monkeypatch.setattr(reducers, "MOST_KEPT", 4)
     for size in range(SIZE, SIZE + 20):
         assert len(roomy.carry(np.zeros(size))) == size
         assert len(arrays._known) <= 4

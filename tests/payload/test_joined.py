@@ -25,7 +25,7 @@ from farside._payload import joined
 from farside._payload import plain_classes as classes
 from farside._payload.joined import HEAD, Joiner, join, piece_of, split
 from farside._payload.plain_classes import is_plain, plain_classes
-from farside._payload.reducers import of_users, table_of_items
+from farside._payload.reducers import MOST_KEPT, of_users, table_of_items
 from tests.steady import STEADY
 
 if TYPE_CHECKING:
@@ -409,7 +409,7 @@ def test_a_pass_asks_copyreg_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_of_classes_that_are_made_for_each_item_few_are_kept() -> None:
     joiner, made = Joiner(), WeakSet[type]()
-    for _ in range(5 * classes._MOST):
+    for _ in range(5 * MOST_KEPT):
         cls = type("Made", (), {})
         made.add(cls)
         assert joiner.piece(cls()) is None
@@ -418,7 +418,7 @@ def test_of_classes_that_are_made_for_each_item_few_are_kept() -> None:
     del cls
     gc.collect()
     assert joiner.hopeful
-    assert len(made) <= classes._MOST
+    assert len(made) <= MOST_KEPT
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError])

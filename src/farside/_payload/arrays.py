@@ -15,9 +15,7 @@ from typing import Any
 from numpy import empty, frombuffer, ndarray
 
 from .._memory.allocate import allocate
-from .reducers import of_users
-
-_MOST = 256  # how many descriptions are kept; when there are more, all are forgotten
+from .reducers import MOST_KEPT, keep, of_users
 
 OF_OTHERS = 2  # ``isbuiltin`` of a type that another library has registered, such as bfloat16
 _LARGE = 1 << 19  # copies of at least so many bytes go into the arena: new memory takes longer
@@ -41,7 +39,7 @@ class Templates:
             return None
         dtype = array.dtype
         if id(dtype) not in self._types:
-            if not is_plain(dtype) or len(self._types) >= _MOST:
+            if not is_plain(dtype) or len(self._types) >= MOST_KEPT:
                 return None
             # As long as a dtype is kept, no other object has its id. There are few such types.
             self._types[id(dtype)] = dtype
@@ -54,9 +52,7 @@ class Templates:
         key = id(dtype), array.shape, view.readonly
         stream = self._known.get(key)
         if stream is None:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            self._known[key] = stream = _describe(array)
+            stream = keep(self._known, key, _describe(array))
         return stream, view
 
 
@@ -74,11 +70,10 @@ def load(stream: bytes, buffer: Any) -> Any:
         return frombuffer(view, dtype).reshape(shape)
     made = pickle.loads(stream, buffers=[buffer])
     if type(made) is ndarray and stream not in _known:
-        if len(_known) >= _MOST:
-            _known.clear()
         # User code may rebuild an array in its own way. Then this is not NumPy's pickle of it.
         alike = made.flags.c_contiguous and is_plain(made.dtype) and _describe(made) == stream
-        _known[stream] = (made.dtype, made.shape, not made.flags.writeable) if alike else None
+        found = (made.dtype, made.shape, not made.flags.writeable) if alike else None
+        keep(_known, stream, found)
     return made
 
 

@@ -13,11 +13,10 @@ import pickle
 import sys
 from typing import Any
 
-from .reducers import Reduced, reduce_by_default
+from .reducers import Reduced, keep, reduce_by_default
 
 _HIDDEN_BYTES = 1 << 12  # a slice may carry so many beside its own: copying would cost more
 _MESSAGE_BYTES = 1 << 19  # from here on, copying memory once more costs more than pickling
-_MOST = 256  # how many schemas are kept; when there are more, all are forgotten
 
 _latest: tuple[Any, bytes | None] = None, None
 """The sending side's: the latest schema, and its bytes; None if its tables are pickled."""
@@ -62,10 +61,7 @@ def rebuild_batch(schema: bytes, message: Any) -> Any:
 
     known = _schemas.get(schema)
     if known is None:
-        known = pa.ipc.read_schema(pa.py_buffer(schema))
-        if len(_schemas) >= _MOST:
-            _schemas.clear()
-        _schemas[schema] = known
+        known = keep(_schemas, schema, pa.ipc.read_schema(pa.py_buffer(schema)))
     return pa.ipc.read_record_batch(pa.py_buffer(message), known)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copyreg
 from _operator import methodcaller
 
-from .reducers import table_of_items
+from .reducers import keep, table_of_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 _REDUCE = methodcaller("__reduce_ex__", 3)
 """Pickle's default for a class, in C. As the table has it, pickle need not search for it."""
-
-
-_MOST = 256  # how many classes are kept; when there are more, all are forgotten
 
 
 class NotPlainError(Exception):
@@ -29,10 +26,8 @@ class _PlainClasses(dict[type, "Callable[[Any], Any]"]):
     def __missing__(self, cls: type) -> Callable[[Any], Any]:
         if not is_plain(cls):
             raise NotPlainError
-        if len(self) >= _MOST:
-            self.clear()  # a function may make a class for each item, and a pass may have no end
-        self[cls] = _REDUCE
-        return _REDUCE
+        # A function may make a class for each item, and a pass may have no end: not all are kept.
+        return keep(self, cls, _REDUCE)  # type: ignore[no-any-return]
 
 
 plain_classes = _PlainClasses()

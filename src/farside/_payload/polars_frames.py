@@ -10,10 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from .reducers import Reduced, reduce_by_default
+from .reducers import Reduced, keep, reduce_by_default
 
 LEAST_BYTES = 1 << 18  # below, Python code of both libraries takes longer than copying a file does
-_MOST = 256  # how many types of columns are kept; when there are more, all are forgotten
 _return: dict[Any, bool] = {}  # whether columns of these types come back from Arrow as they were
 
 
@@ -71,10 +70,7 @@ def _to_arrow(of: Any, types: tuple[Any, ...]) -> Any:
             known = _comes_back(of.head(1), made.slice(0, 1), types)
     except Exception:  # no pyarrow, or a type that Arrow lacks
         known = False
-    if len(_return) >= _MOST:
-        _return.clear()
-    _return[types] = known
-    return made if known else None
+    return made if keep(_return, types, known) else None
 
 
 def _comes_back(of: Any, arrow: Any, types: tuple[Any, ...]) -> bool:

@@ -107,6 +107,17 @@ def alike(cls: type) -> Iterator[type]:
             yield from alike(sub)
 
 
+MOST_KEPT = 256  # descriptions of alike things, such as dtypes, schemas and classes
+
+
+def keep(kept: dict[Any, Any], key: Any, found: Any) -> Any:
+    """Keep what was found for a key, and return it. If there is too much, all else is forgotten."""
+    if len(kept) >= MOST_KEPT:
+        kept.clear()  # another thread may do so at any moment
+    kept[key] = found
+    return found
+
+
 def reduce_by_default(thing: Any) -> Reduced:
     return thing.__reduce_ex__(5)  # type: ignore[no-any-return]
 

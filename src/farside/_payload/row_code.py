@@ -27,6 +27,7 @@ from sys import version_info
 
 from .._in_c import FREE_THREADED
 from .plain import ATOM_BYTES, ATOMS, INT_LIMIT
+from .reducers import keep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ MAX_BYTES = 240
 them cannot fill more of ``buffer_bytes`` than it may."""
 
 MAX_KEYS = 10  # of a dictionary: checking more costs as much as pickling them
-
-_MOST = 64  # functions of each kind that are kept
 
 _adders: dict[Any, Add] = {}
 _makers: dict[Keys, Make] = {}
@@ -91,7 +90,7 @@ def adder(sample: Any) -> Add:
             f"entries.append({row.format(_values(len(kinds)))})",
             "return True",
         ]
-        made = _kept(_adders, name, _compiled("given, entries", lines, keys))
+        made = keep(_adders, name, _compiled("given, entries", lines, keys))
     return made
 
 
@@ -105,16 +104,8 @@ def maker(keys: Keys) -> Make:
             "walk = iter(given)",
             f"return [{{{pairs}}} for {_values(count)}, in zip({'walk, ' * count})]",
         ]
-        made = _kept(_makers, keys, _compiled("given", lines, keys))
+        made = keep(_makers, keys, _compiled("given", lines, keys))
     return made
-
-
-def _kept(kept: dict[Any, Any], name: Any, function: Any) -> Any:
-    """Keep a function, and return it: another thread may clear what is kept at any moment."""
-    if len(kept) >= _MOST:
-        kept.clear()
-    kept[name] = function
-    return function
 
 
 def _compiled(parameters: str, lines: Iterable[str], keys: Keys) -> Any:
