@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 import threading
 import warnings
 from collections import deque
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .._payload import pickling
 from .._payload.one_line import one_line
 from .._payload.records import DROPPED, RECORD, WARNING, own_record
-from .._payload.verbosity import awaited
+from .._payload.verbosity import awaited, find_class
 from .._system.signals import try_lock
 from ..errors import ProtocolError
 
@@ -138,12 +137,9 @@ def _warn(
 def _make_warning(classes: list[tuple[str, str]], text: str) -> Warning:
     """Make a warning of the nearest class that is known here; nothing is imported for it."""
     for module, name in classes:
-        found: Any = sys.modules.get(module)
-        for part in name.split("."):
-            found = getattr(found, part, None)
         try:
             # Not by its constructor, which may take other arguments.
-            message: Warning = Warning.__new__(found, text)
+            message: Warning = Warning.__new__(find_class(module, name), text)
             if str(message) == text:
                 return message
         except Exception:  # noqa: S112  not there, no warning, or with a text of its own making

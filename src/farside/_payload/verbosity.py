@@ -46,7 +46,7 @@ def install_filters(filters: list[PlainFilter]) -> bool:
     """Set the filters whose categories this interpreter has; tell whether it has all of them."""
     found = []
     for action, message, home, name, module, line in filters:
-        category = _find(home, name)
+        category = find_class(home, name)
         if category is not None:
             found.append((action, _pattern(message), category, _pattern(module), line))
     warnings.resetwarnings()  # tells the C half that the filters change
@@ -107,7 +107,8 @@ def _pattern(text: Any) -> Any:
     return re.compile(*text)
 
 
-def _find(home: str, name: str) -> Any:
+def find_class(home: str, name: str) -> Any:
+    """Return a class of a module, by its qualified name; None if this interpreter has none."""
     found: Any = sys.modules.get(home)
     for part in name.split("."):
         found = getattr(found, part, None)
