@@ -55,7 +55,7 @@ def _warn(choice: Choice, options: Options) -> None:
     if choice.warning:
         warn(choice.warning, FarsideWarning)
     if options.backend not in {choice.name, "auto"}:
-        tell_of_fallback(options, choice.name, choice.reason)
+        _tell_of_fallback(options, choice.name, choice.reason)
 
 
 def launch(client: Client, member: Member, options: Options) -> Worker:
@@ -67,13 +67,18 @@ def launch(client: Client, member: Member, options: Options) -> Worker:
             raise
         member.backend, reason = options.fallback, error.reason
     if client.reason != reason:  # only the first one warns
-        client.reason = reason
-        told = client.options, member.backend, reason
-        client.news.waiting.append(partial(tell_of_fallback, *told))
+        take_fallback(client, member, reason)
     return registry.launch(member.backend, options)
 
 
-def tell_of_fallback(options: Options, backend: str, reason: str) -> None:
+def take_fallback(client: Client, member: Member, reason: str) -> None:
+    """Record why a worker is of another backend, and let the user be told."""
+    client.reason = reason
+    told = client.options, member.backend, reason
+    client.news.waiting.append(partial(_tell_of_fallback, *told))
+
+
+def _tell_of_fallback(options: Options, backend: str, reason: str) -> None:
     """Warn of a worker of another backend, if the user has asked for one; else log it."""
     message = f"a {backend} runs the iterable, since {reason}"
     if options.backend != "auto":

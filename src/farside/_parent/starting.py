@@ -148,9 +148,7 @@ def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
             return
         error = messages_for_people.error_of(ending, old)
         if ending.cause == FAILED:
-            client.reason = messages_for_people.refusal(error)
-            told = client.options, new.backend, client.reason
-            client.news.waiting.append(partial(choosing.tell_of_fallback, *told))
+            choosing.take_fallback(client, new, messages_for_people.refusal(error))
         else:
             left_behind = [each for each in [*client.leaving] if each.left_behind]
             if len(left_behind) > len(client.members):  # they still run, and use up the machine
