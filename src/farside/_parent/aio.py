@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 from collections.abc import Iterable
 from contextlib import suppress
 from time import monotonic
 from weakref import ref
 
-from .._system.descriptors import adopt, with_standard_filled
+from .._system.descriptors import Descriptor, opened
 from . import deadline
 from .client import Client
 from .deadline import Wanted
@@ -30,7 +31,7 @@ class AsyncWait:
         self._client = client
         self.waited = False  # whether the latest `until` has waited: other tasks had a turn
         self._stamp: object = None
-        self._readiness: Readiness | None = None
+        self._readiness: Descriptor | None = None
 
     async def until(self, wanted: Wanted) -> None:
         """Wait until `wanted` is ready; do chores and deliver logs meanwhile."""
@@ -63,7 +64,8 @@ class AsyncWait:
             self.waited = True
             stamp = client.waiting.links.stamp
             if self._readiness is None or self._stamp is not stamp:
-                self._readiness, self._stamp = Readiness(client.waiting.links.filenos()), stamp
+                self._readiness = readiness_of(client.waiting.links.filenos())
+                self._stamp = stamp
             fd = self._readiness.fileno()
             streaming = True in [member.streaming for member in client.members]
             if streaming and await waiter.wait(fd, SOON_SECONDS):
@@ -95,39 +97,20 @@ class AsyncWait:
             deadline.take_in_wait(client, begun, seconds, came=came)
 
 
-class Readiness:
-    """One file descriptor that is readable while any of several is.
+def readiness_of(fds: Iterable[int]) -> Descriptor:
+    """Return a descriptor that is readable while any of several is.
 
     Any of the several may be closed, also while a loop waits: it no longer counts then. This one is
     closed when nobody refers to it any more, so never while a loop waits for it.
     """
 
-    __slots__ = ("__weakref__", "_selector")
+    def make() -> int:
+        # A selector that uses epoll or kqueue has a descriptor that can be waited for in turn. Not
+        # every kind of selector has one, but those of Linux, macOS and the BSDs do.
+        with selectors.DefaultSelector() as selector:
+            for fd in fds:
+                with suppress(OSError):
+                    selector.register(fd, selectors.EVENT_READ)
+            return os.dup(selector.fileno())  # type: ignore[attr-defined]  # it keeps the epoll
 
-    def __init__(self, fds: Iterable[int]) -> None:
-        # A selector that uses epoll or kqueue has a descriptor that can be waited for in turn.
-        self._selector: selectors.BaseSelector | None = None
-        adopt(self, self._open)
-        assert self._selector is not None
-        for fd in fds:
-            with suppress(OSError):
-                self._selector.register(fd, selectors.EVENT_READ)
-
-    def _open(self) -> None:
-        self._selector = with_standard_filled(selectors.DefaultSelector)
-
-    def fileno(self) -> int:
-        """Return the descriptor that becomes readable; -1 in a forked child."""
-        # Not every kind of selector has one, but those of Linux, macOS and the BSDs do.
-        number: int = -1 if self._selector is None else self._selector.fileno()  # type: ignore[attr-defined]
-        return number
-
-    def close(self) -> None:
-        """Close it, once; a forked child does so at its start."""
-        selector, self._selector = self._selector, None
-        if selector is not None:
-            selector.close()
-
-    def __del__(self) -> None:
-        if hasattr(self, "_selector"):  # else an exception of a signal handler has struck before
-            self.close()
+    return opened(make)

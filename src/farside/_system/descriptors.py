@@ -22,15 +22,9 @@ from .standard import above_standard, closed_standard, fill_standard
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Protocol, TypeVar
+    from typing import TypeVar
 
     T = TypeVar("T")
-
-    class Closable(Protocol):
-        """An owner of file descriptors."""
-
-        def close(self) -> None:
-            """Close them, once."""
 
 
 # Reentrant, since a Descriptor may be collected, and so closed, while this thread has the lock.
@@ -41,7 +35,7 @@ _PATIENCE = 0.1
 finalizer that the collector calls, or a signal handler. This may wait for the very thread that
 wants the lock, as `close()` does for that of a subinterpreter. So the other thread goes on without
 the lock: the first one does not fork meanwhile, and threads that fork wait for the lock too."""
-_live: WeakSet[Closable] = WeakSet()
+_live: WeakSet[Descriptor] = WeakSet()
 _inheriting = threading.local()
 _fillers = 0
 _filled: list[int] = []  # which descriptors are open only since there are fillers
@@ -146,16 +140,6 @@ def opened(opener: Callable[[], int]) -> Descriptor:
     return owner
 
 
-def adopt(owner: Closable, opener: Callable[[], object]) -> None:
-    """Open descriptors by `opener`; children forked from then on close their owner."""
-
-    def open_it() -> None:
-        _live.add(owner)
-        opener()
-
-    _guarded(open_it)  # as above
-
-
 def check_room(count: int, descriptor: Descriptor) -> None:
     """Raise OSError unless `count` more descriptors can be had. Any `descriptor` will do."""
     spare = [-1] * count  # made before, as there may be no memory for it later
@@ -234,8 +218,7 @@ def _close_in_child() -> None:
     kept = {id(descriptor) for descriptor in getattr(_inheriting, "ends", ())}
     for descriptor in list(_live):
         if id(descriptor) not in kept:
-            # Threads that used it are not in this process.
-            getattr(descriptor, "close_now", descriptor.close)()
+            descriptor.close_now()  # threads that used it are not in this process
 
 
 # The hook of the parent is C code. If it were Python code, the handler of a signal that came during
