@@ -141,15 +141,10 @@ class Client(Steps):
         pairs = [*zip([each.failure for each in self.core.workers], self.members, strict=True)]
         return next(((failure, member) for failure, member in pairs if failure is not None), None)
 
-    def end_others(self) -> None:
-        """End all workers, since one has failed: nobody takes what the others would send."""
-        if len(self.members) > 1:
-            self.step(GroupCore.end)
-
     def end_unmet(self) -> None:
         """End all workers if one has failed, and no open loop is left to report that."""
         if self.core.failure is not None and not self.core.opened:
-            self.end_others()
+            self.step(GroupCore.end)
 
     def error(self, ending: Ending, member: Member, part: Part | None = None) -> BaseException:
         """Return the exception, to be raised now, that says why a worker has ended, and where."""
@@ -202,7 +197,7 @@ class Client(Steps):
         """End all workers, and wait for that, after a failure here. The caller raises it."""
         if not self.foreign_to:
             self.fail(member, cause, detail)  # first: threads that see the end then find the reason
-            self.end_others()
+            self.step(GroupCore.end)
             self._take_as_told(self.core.workers[member.index].failure, member)
             self.chores.see_to()
 

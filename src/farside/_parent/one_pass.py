@@ -150,7 +150,7 @@ class Pass:
             if not worker.opened:
                 raise errors.IterableClosedError("the iterator was closed")
             if worker.ending is not None:
-                client.end_others()
+                client.step(GroupCore.end)
                 part = client.sequence.part(delivery, index)
                 raise client.error(worker.ending, client.members[index], part)
             if not delivery.without_tasks:  # marks tell the end, and the last is missing
