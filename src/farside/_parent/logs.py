@@ -152,4 +152,4 @@ def _tell_dropped(origin: dict[str, str], count: int) -> None:
         f"the {origin['worker_name']} dropped {count} log records and warnings of its threads, "
         "since nobody took them for too long"
     )
-    _log(origin, {**own_record(text, warning=True), "args": None}, {})
+    _log(origin, own_record(text, warning=True), {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .._payload.failure import part_at_fault
 from .._payload.one_line import one_line
 from .._payload.pickling import or_cloudpickle
 from .._payload.true_parts import is_a
@@ -36,10 +37,8 @@ def _made(
     error: BaseException,
     cure: str = "pass something that does",
 ) -> NotPicklableError:
-    from .._payload import culprit  # only when something fails
-
     why = one_line(error)
-    found = (culprit.find(value, name, error) for name, value in named)
+    found = (part_at_fault(value, name, error) for name, value in named)
     if is_a(error, MemoryError):  # with more memory it may well pickle
         cure = "memory ran out in this process: pass less at a time"
     elif "through inheritance" in why:  # as multiprocessing says of its locks, queues and the like
