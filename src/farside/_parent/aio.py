@@ -111,6 +111,6 @@ def readiness_of(fds: Iterable[int]) -> Descriptor:
             for fd in fds:
                 with suppress(OSError):
                     selector.register(fd, selectors.EVENT_READ)
-            return os.dup(selector.fileno())  # type: ignore[attr-defined]  # it keeps the epoll
+            return os.dup(selector.fileno())  # which keeps the epoll
 
     return opened(make)
