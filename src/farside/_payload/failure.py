@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-_TEXT_LIMIT = 100_000  # characters of a message or traceback; the exception itself may cross whole
+_TEXT_LIMIT = 100_000  # characters of a message, traceback or stack; exceptions may cross whole
 _REFUSAL = rf"module ['\"]?([\w.]+)['\"]? {PHRASE}"
 
 _OURS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_")
@@ -220,12 +220,15 @@ def of_user(tb: TracebackType | None) -> TracebackType | None:
 def _safe(text: Callable[[], str], otherwise: str) -> str:
     try:
         result = text()
-        if type(result) is not str:
-            return otherwise
-        if len(result) > _TEXT_LIMIT:
-            half = _TEXT_LIMIT // 2
-            cut = len(result) - 2 * half
-            result = f"{result[:half]}\n… {cut} characters left out …\n{result[-half:]}"
-        return result.encode("utf-8", "backslashreplace").decode()
+        return printable(result) if type(result) is str else otherwise
     except BaseException:  # user code: __str__ may raise anything
         return otherwise
+
+
+def printable(text: str) -> str:
+    """Return a text that can be encoded, without its middle if it is very long."""
+    if len(text) > _TEXT_LIMIT:
+        half = _TEXT_LIMIT // 2
+        cut = len(text) - 2 * half
+        text = f"{text[:half]}\n… {cut} characters left out …\n{text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode()

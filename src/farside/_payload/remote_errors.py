@@ -8,9 +8,7 @@ from typing import Any
 
 from ..errors import ProtocolError, WorkerFailedError
 from . import pickling
-from .failure import Failure, dumps, make, of_held, parts, state_of
-
-_STACK_LIMIT = 50_000  # characters; there may be many threads
+from .failure import Failure, dumps, make, of_held, parts, printable, state_of
 
 
 def read_failure(told: pickling.Body | tuple[Any, ...]) -> Failure:
@@ -103,10 +101,7 @@ def read_stack(body: bytes | bytearray | memoryview) -> str:
         texts = [f"the stacks cannot be shown ({error})\n"]
     except Exception as error:
         raise ProtocolError(f"a report of stacks that cannot be read: {error}") from error
-    text = "\n".join(texts)
-    if len(text) > _STACK_LIMIT:
-        text = f"{text[:_STACK_LIMIT]}\n… {len(text) - _STACK_LIMIT} characters left out …\n"
-    return text.encode("utf-8", "backslashreplace").decode()
+    return printable("\n".join(texts))
 
 
 def _format_stack(title: str, places: list[tuple[str, int, str]]) -> str:
