@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from .._backends import registry
+from .._payload.records import text_of
 from .._protocol.credit import UNLIMITED
 
 _MOST = 500  # characters of a value that are shown
@@ -20,10 +21,7 @@ MAX_LEN = sys.maxsize  # the most that `len` returns, and `islice` takes
 
 def shown(value: Any) -> str:
     """Return a text for any value. Users often pass the data itself, which may be large."""
-    try:
-        text = repr(value)
-    except Exception:  # user code
-        return f"<{type(value).__name__} whose repr() failed>"
+    text = text_of(value, repr)
     return text if len(text) <= _MOST else f"{text[:_MOST]}… ({len(text)} characters)"
 
 

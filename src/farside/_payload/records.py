@@ -55,7 +55,7 @@ def flatten_warning(
         for cls in category.__mro__
         if issubclass(cls, Warning)
     ]
-    return pickle.dumps((WARNING, classes, _str(message), str(filename), int(lineno), line), 5)
+    return pickle.dumps((WARNING, classes, text_of(message), str(filename), int(lineno), line), 5)
 
 
 def flatten_line(text: str, *, warning: bool) -> bytes:
@@ -76,8 +76,8 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return str.__str__(record.getMessage())
     except Exception as error:  # its arguments do not fit, or their __str__ raises
-        given = f"{_str(record.msg, repr)} % {_str(record.args, repr)}"
-        return f"{given} ({type(error).__name__}: {_str(error)})"
+        given = f"{text_of(record.msg, repr)} % {text_of(record.args, repr)}"
+        return f"{given} ({type(error).__name__}: {text_of(error)})"
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Frozen] | None:
@@ -96,17 +96,18 @@ def _exception(record: logging.LogRecord) -> str | None:
     try:
         return str(sys.modules["logging"].Formatter().formatException(record.exc_info))
     except Exception:  # an exception without a text
-        return _str(record.exc_info, repr)
+        return text_of(record.exc_info, repr)
 
 
 def _freeze(value: object) -> bytes | str:
     try:
         return b"".join(pickling.dumps(value))
     except Exception:  # user code: __reduce__
-        return _str(value, repr)
+        return text_of(value, repr)
 
 
-def _str(value: object, make: Callable[[object], str] = str) -> str:
+def text_of(value: object, make: Callable[[object], str] = str) -> str:
+    """Return a text for any value."""
     try:
         return str.__str__(make(value))
     except Exception:  # user code
