@@ -108,8 +108,7 @@ def _delivery(value: Delivery, memo: _Memo) -> Delivery:
     *counts, rest = value.block  # of tuples it is the one that has what changes
     fields["block"] = (*counts, copied(rest, memo))
     if isinstance(made, InTurn):
-        # Kept so that they need not be found again:
-        made._shares, made._positions = (None, []), (None, [])
+        made._shares = None, []  # kept so that they need not be found again
     return made
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter, deque
+from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Sequence
 from operator import itemgetter, le
 from typing import Any
@@ -35,10 +35,8 @@ class InTurn(Delivery):
         self._first_round = len(turns.live)  # how many items it has
         self.ended_before = ended  # the shards that had ended when the pass was resumed
         self._ended = turns.heads, ended  # the latest heads in `place`, and the ended shards then
-        # Caches: how many of the slots that have shards each worker reads; where in a round these
-        # slots are.
-        self._shares: tuple[Any, list[tuple[Queue, int]]] = (None, [])
-        self._positions: tuple[Any, list[tuple[Queue, list[int]]]] = (None, [])
+        # A cache: where in `Turns.live` the slots of each worker are.
+        self._shares: tuple[Any, list[tuple[Queue, list[int]]]] = (None, [])
 
     @property
     def needs(self) -> Sequence[int]:
@@ -118,43 +116,37 @@ class InTurn(Delivery):
         shares, rounds = self._shares_of(turns.live), MOST
         for queue, slots in shares:
             queue.fill(workers[queue.index])
-            rounds = min(rounds, queue.run // slots)
+            rounds = min(rounds, queue.run // len(slots))
         if len(shares) == 1 or not rounds:
             first = self.queues[self.owner(turns.slot)]
             source = first.source
             taken = first.take(min(first.run, MOST) if len(shares) == 1 else 1)
             return taken, source.needed
         step = len(turns.live)
+        begin = (turns.at + turns.ahead) % step
         entries: list[Any] = [None] * (rounds * step)
         sources: list[Any] | None = None
         if True in [queue.source.needed is not None for queue, _ in shares]:
             sources = [None] * (rounds * step)
-        for queue, positions in self._positions_in(turns.rotation):
-            source, taken = queue.source, queue.take(rounds * len(positions))
-            for number, position in enumerate(positions):
-                entries[position::step] = taken[number :: len(positions)]
+        for queue, slots in shares:
+            source, taken = queue.source, queue.take(rounds * len(slots))
+            first_slot = bisect_left(slots, begin)
+            for number, slot in enumerate(slots[first_slot:] + slots[:first_slot]):
+                position = (slot - begin) % step
+                entries[position::step] = taken[number :: len(slots)]
                 if sources is not None:
                     sources[position::step] = [source] * rounds
         return entries, sources
 
-    def _shares_of(self, live: tuple[int, ...]) -> list[tuple[Queue, int]]:
-        """Return each worker's queue, and how many of the slots that have shards it reads."""
+    def _shares_of(self, live: tuple[int, ...]) -> list[tuple[Queue, list[int]]]:
+        """Return each worker's queue, and the indices in `live` of the slots that it reads."""
         known, shares = self._shares
         if known is not live:
-            owners = Counter(map(self.owner, live))
-            shares = [(self.queues[index], slots) for index, slots in owners.items()]
-            self._shares = live, shares
-        return shares
-
-    def _positions_in(self, rotation: tuple[int, ...]) -> list[tuple[Queue, list[int]]]:
-        """Return each worker's queue, and where in a round its entries go."""
-        known, shares = self._positions
-        if known != rotation:
             found: dict[int, list[int]] = {}
-            for position, slot in enumerate(rotation):
-                found.setdefault(self.owner(slot), []).append(position)
-            shares = [(self.queues[index], positions) for index, positions in found.items()]
-            self._positions = rotation, shares
+            for index, slot in enumerate(live):
+                found.setdefault(self.owner(slot), []).append(index)
+            shares = [(self.queues[owner], slots) for owner, slots in found.items()]
+            self._shares = live, shares
         return shares
 
 
