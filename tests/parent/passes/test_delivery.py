@@ -788,7 +788,7 @@ def test_some_items_after_each_snapshot_are_compared() -> None:
         delivery.snapshots.add(Snapshot(shard, place, b"state"))
     entries = [f"item {number}" for number in range(20)]
     # Of two shards in turn: the entries 1, 3 and so on are of shard 3, from its item 10 on.
-    delivery._anchor_snapshots(3, 10, entries, None, at=1, step=2)
+    delivery._take_anchors(3, 10, entries, None, due=False, at=1, step=2)
     expected = [
         (3, 12 + after, of_entry(f"item {5 + 2 * after}", (), plain=True)) for after in range(3)
     ]
@@ -805,7 +805,7 @@ def test_a_snapshot_with_few_items_to_compare_is_not_used_where_there_is_an_earl
     snapshots = [Snapshot(0, place, b"state") for place in (10, 20)]
     for snapshot in snapshots:
         delivery.snapshots.add(snapshot)
-    delivery._anchor_snapshots(0, 0, [f"item {number}" for number in range(30)], None)
+    delivery._take_anchors(0, 0, [f"item {number}" for number in range(30)], None, due=False)
     used = [delivery.known_of(Place(begun=((0, place),)))[1] for place in (10, 11, 20, 22, 23)]
     assert used == [[], [snapshots[0]], [snapshots[0]], [snapshots[0]], [snapshots[1]]]
     delivery.snapshots = Snapshots([snapshots[1]])

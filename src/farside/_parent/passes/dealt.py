@@ -83,9 +83,7 @@ class Dealt(Delivery):
                     continue
                 entries, source = queue.take(queue.run), queue.source
                 shard, read = self.part_of(queue)
-                if self.anchors.due:
-                    self.anchors.add(shard, read, entries[0], source)
-                self._anchor_snapshots(shard, read, entries, source)
+                self._take_anchors(shard, read, entries, source, due=self.anchors.due)
                 self.progress.took(shard, len(entries))
                 self._next = (queue.index + 1) % count
                 return self._end_block(entries, source.needed)

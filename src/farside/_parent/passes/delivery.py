@@ -126,25 +126,27 @@ class Delivery:
         # A pass is made again from a snapshot that is followed by an item to compare.
         self.snapshots.add(snapshot, min([each[1] for each in [*begun, *compared]], default=0))
 
-    def _anchor_snapshots(
+    def _take_anchors(
         self,
         shard: int,
         first: int,
         entries: Sequence[Any],
         sources: Any,
         *,
+        due: bool,
         at: int = 0,
         step: int = 1,
     ) -> None:
-        """Take the digests of the items after each snapshot, without which it would not be used.
+        """Take the digests of the first item, if `due`, and of the items after each snapshot.
 
-        Each `step`-th entry from `at` on belongs to the shard, beginning with its item `first`.
+        A snapshot without them is not used. The shard has each `step`-th entry, from `at` on.
         """
-        end = first + len(range(at, len(entries), step))
         places = self.snapshots.places(shard) if self.anchors.verify else ()
+        end = first + len(range(at, len(entries), step))
         # The snapshots with such items among these entries: there are hardly ever any.
         near = [place for place in places if first - AFTER_STATE < place < end]
-        for index in sorted({place + after for place in near for after in range(AFTER_STATE)}):
+        wanted = {place + after for place in near for after in range(AFTER_STATE)}
+        for index in sorted(wanted | {first} if due else wanted):
             if first <= index < end:
                 number = at + (index - first) * step
                 source = sources[number] if type(sources) is list else sources
@@ -236,9 +238,7 @@ class OneAfterAnother(Delivery):
         if not source.each:
             queue.taken += len(entries)
         first = self.first + self.block[0]
-        if entries and self.anchors.due:
-            self.anchors.add(0, first, entries[0], source)
-        self._anchor_snapshots(0, first, entries, source)
+        self._take_anchors(0, first, entries, source, due=self.anchors.due)
         return self._end_block(entries, source.needed)
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from ..._protocol.order import Place, Ranges, Turns, with_numbers
 from ..._protocol.parent import ParentCore
 from .delivery import MOST, Delivery
-from .queues import PLAIN, Block, Queue, join
+from .queues import Block, Queue, join
 
 _KEPT = 1000  # how many items before the present block are remembered at least, for `InTurn.place`
 _SLOTS = 64
@@ -81,10 +81,9 @@ class InTurn(Delivery):
                 continue
             part = self._merge(turns, workers)
             first = self.anchors.verify and before + count < self._first_round
-            if first or (begins and self.anchors.due):
-                self._anchor_round(turns, part)
-            if not self.snapshots.empty:
-                self._anchor_each(turns, part)
+            due = first or (begins and self.anchors.due)
+            if due or not self.snapshots.empty:
+                self._anchor_round(turns, part, due=due)
             begins = False
             parts.append(part)
             count += len(part[0])
@@ -95,21 +94,13 @@ class InTurn(Delivery):
         self._past.forget(before - _KEPT)
         return self._end_block(*join(parts))
 
-    def _anchor_round(self, turns: Turns, part: tuple[list[Any], Any]) -> None:
-        """Take the digests of the first items, one for each slot."""
-        entries, sources = part
-        for position, entry in enumerate(entries[: len(turns.live)]):
-            at = turns.advance(position)
-            source = sources[position] if type(sources) is list else sources
-            self.anchors.add(at.shard, at.next_index, entry, source or PLAIN)
-
-    def _anchor_each(self, turns: Turns, part: tuple[list[Any], Any]) -> None:
-        """Take the digests of the items after each snapshot, for all shards."""
+    def _anchor_round(self, turns: Turns, part: tuple[list[Any], Any], *, due: bool) -> None:
+        """Take the digests of some items of each slot; see `Delivery._take_anchors`."""
         (entries, sources), step = part, len(turns.live)
         for position in range(min(step, len(entries))):
-            at = turns.advance(position) if position else turns
-            shard, first = at.shard, at.next_index
-            self._anchor_snapshots(shard, first, entries, sources, at=position, step=step)
+            now = turns.advance(position)
+            shard, first = now.shard, now.next_index
+            self._take_anchors(shard, first, entries, sources, due=due, at=position, step=step)
 
     def _merge(self, turns: Turns, workers: Sequence[ParentCore]) -> tuple[list[Any], Any]:
         """Take the entries of whole rounds, or else of one turn; return them, and their sources."""
