@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -115,11 +114,9 @@ def map_inputs(
     if on_error not in ON_ERROR:
         known = ", ".join(map(repr, ON_ERROR))
         raise ValueError(f"on_error={on_error!r} is not known; pass one of {known}")
-    seconds = limit("task_timeout", task_timeout, "for no limit")
     workers = count("num_workers", num_workers, "workers", 0)
-    mapper = Mapper(function, setup, flat=flag("flat", flat), timed=seconds is not None)
-    tries = count("retries", retries, "tries", 0)
-    several = options_of_mappers(workers, mapper, options, task_timeout=seconds, retries=tries)
+    mapper = Mapper(function, setup, flat=flag("flat", flat), timed=task_timeout is not None)
+    several = options_of_mappers(workers, mapper, options, task_timeout, retries)
     first = several[0]
     plan = Plan(
         len(several),
@@ -128,7 +125,7 @@ def map_inputs(
         (first.buffer_size or 0) + len(several) if first.counts_items else None,
         first.buffer_bytes,
         on_error,
-        tries,
+        first.retries,
         main_goes_by_value(first),
     )
     given = Given(first.seed, seed_given=first.seed_given)
@@ -136,19 +133,16 @@ def map_inputs(
 
 
 def options_of_mappers(
-    workers: int,
-    mapper: Mapper,
-    options: dict[str, Any],
-    *,
-    task_timeout: float | None,
-    retries: int,
+    workers: int, mapper: Mapper, options: dict[str, Any], task_timeout: Any, retries: Any
 ) -> list[Options]:
     """Check and make the options of workers that are given their tasks one after the other."""
-    change = partial(
-        replace, sends_inputs=True, task_timeout=task_timeout, retries=retries, max_restarts=NO_END
-    )
     given = {"buffer_bytes": MAP_BUFFER_BYTES, **options}
-    return list(map(change, options_of_workers(workers, mapper, given)))
+    several = options_of_workers(workers, mapper, given)
+    own: dict[str, Any] = {
+        "task_timeout": limit("task_timeout", task_timeout, "for no limit"),
+        "retries": count("retries", retries, "tries", 0),
+    }
+    return [replace(each, sends_inputs=True, max_restarts=NO_END, **own) for each in several]
 
 
 def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[Options]:

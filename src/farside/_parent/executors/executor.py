@@ -108,8 +108,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
         check_setup(setup)
         if initializer is not None:
             check_callable("initializer", initializer)
-        seconds = limit("task_timeout", task_timeout, "for no limit")
-        mapper = Mapper(run_task, setup, timed=seconds is not None, one_by_one=True)
+        mapper = Mapper(run_task, setup, timed=task_timeout is not None, one_by_one=True)
         if isinstance(initargs, str) or not isinstance(initargs, Iterable):
             raise TypeError(f"initargs={shown(initargs)} is not a tuple; pass a tuple of arguments")
         given = {
@@ -122,12 +121,13 @@ class WorkerExecutor(Executor, Generic[M_co]):
             "initializer": None if initializer is None else partial(initializer, *initargs),
             "wait": False,
         }
-        tries, most = count("retries", retries, "tries", 0), max_tasks_per_child
-        options = options_of_mappers(workers, mapper, given, task_timeout=seconds, retries=tries)
-        if most is not None:
-            most = count("max_tasks_per_child", most, "tasks")
-        nbytes, by_value = options[0].buffer_bytes, main_goes_by_value(options[0])
-        plan = Plan(workers, False, False, None, nbytes, "return", tries, by_value)
+        options, most = options_of_mappers(workers, mapper, given, task_timeout, retries), None
+        if max_tasks_per_child is not None:
+            most = count("max_tasks_per_child", max_tasks_per_child, "tasks")
+        first, by_value = options[0], main_goes_by_value(options[0])
+        plan = Plan(
+            workers, False, False, None, first.buffer_bytes, "return", first.retries, by_value
+        )
         self._max_workers = workers  # Dask reads it
         self._crew = Crew(options, plan, most)
 
