@@ -148,8 +148,9 @@ def test_many_steps_at_once_are_the_same_as_one_by_one(
     if long:
         assert (at_once.slot, at_once.shard) == (one_by_one.slot, one_by_one.shard)
         assert at_once.next_index == one_by_one.read_of(one_by_one.shard)
-        assert at_once.rotation[0] == at_once.slot
-        assert at_once.rotation == one_by_one.rotation
+        coming = at_once.coming(len(long))
+        assert coming[0] == at_once.slot
+        assert coming == one_by_one.coming(len(long))
 
 
 def test_a_step_changes_nothing_that_was_there() -> None:
@@ -168,7 +169,7 @@ def test_far_more_slots_than_shards_cost_nothing() -> None:
 def test_turns_of_nothing_are_over() -> None:
     turns = Turns.begin(Sharding(0, 4))
     assert turns.over
-    assert turns.rotation == ()
+    assert turns.coming(4) == ()
     assert turns.place() == BEGIN
     assert turns.part([0, 1]).over
 

@@ -259,13 +259,11 @@ class Turns(NamedTuple):
         """The shard that `slot` reads."""
         return self.shard_of(self.slot)
 
-    @property
-    def rotation(self) -> tuple[int, ...]:
-        """The slots that have shards, in the order of their turns from now on."""
-        return self.coming(len(self.live))
-
     def coming(self, most: int) -> tuple[int, ...]:
-        """Return the first slots of the rotation, at most `most`, as there may be very many."""
+        """Return the slots that have shards, in the order of their turns from now on.
+
+        They are at most `most`, as there may be very many.
+        """
         live, at = self.live, (self.at + self.ahead) % (len(self.live) or 1)
         return live[at : at + most] + live[: min(at, max(0, at + most - len(live)))]
 

@@ -138,7 +138,7 @@ class Shards(ItemSequence):
         if turns.over:
             return None
         own = turns.part(self._slots(index))
-        shards = tuple([order[own.shard_of(slot)] for slot in own.rotation])
+        shards = tuple([order[own.shard_of(slot)] for slot in own.coming(len(own.live))])
         return Part(order[turns.shard], turns.next_index, self._unit, shards)
 
     def _plan_to_continue(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
