@@ -73,7 +73,6 @@ class Place(NamedTuple):
 BEGIN = Place()
 _NUMBERS = struct.Struct("<QQQ")
 _LOOK = 16  # finding a range in a chain takes about as long as looking at this many shards
-_FEW = 64  # up to this many numbers are put into ranges one by one; more are sorted together
 
 
 def draw(purpose: bytes, seed: int, epoch: int, index: int) -> int:
@@ -189,13 +188,9 @@ def with_range(ranges: Ranges, first: int, end: int) -> Ranges:
     return (*ranges[:low], (first, end), *ranges[high:])
 
 
-def with_numbers(ranges: Ranges, numbers: Sequence[int]) -> Ranges:
+def with_numbers(ranges: Ranges, numbers: Iterable[int]) -> Ranges:
     """Return ranges with more numbers, none of which is in them."""
-    if len(numbers) > _FEW:
-        return tuple(join_ranges([*ranges, *ranges_of(numbers)]))
-    for number in numbers:
-        ranges = with_range(ranges, number, number + 1)
-    return ranges
+    return tuple(join_ranges([*ranges, *ranges_of(numbers)]))
 
 
 class Turns(NamedTuple):
