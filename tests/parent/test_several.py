@@ -941,6 +941,8 @@ def test_a_task_hears_of_a_worker_that_another_thread_starts_again_while_another
         client, iterator = items._current, aiter_of(items)
         got = [await iterator.__anext__() for _ in range(2)]
         first, second = client.members
+        while not waits.exists():  # noqa: ASYNC110  else the next worker would wait for ever
+            await asyncio.sleep(0)
         first.worker.kill()
         asks = Background(client.wait, When(begins.is_set))  # it finds out, and starts another
         assert begins.wait(SECONDS)
@@ -954,7 +956,8 @@ def test_a_task_hears_of_a_worker_that_another_thread_starts_again_while_another
         asks.result()
         return got
 
-    fn = partial(the_first_waits_once, tmp_path / "waits")
+    waits = tmp_path / "waits"
+    fn = partial(the_first_waits_once, waits)
     with iterate_in_workers(fn, 2, 2, max_restarts=1, backend="subprocess") as items:
         assert asyncio.run(main(items)) == [0, 1, 0]
 
