@@ -60,8 +60,8 @@ class Submitted(Mapped):
         self._most_tasks = inf if most is None else most
         self._begun = [0] * plan.workers  # how many tasks each was given since it was started
         self.returned: deque[int] = deque()
-        # From when on each worker counts as silent, and when to check whether it has tasks ahead.
-        self._silent, self._look = [0.0] * plan.workers, [inf] * plan.workers
+        # From when on each worker counts as silent, and when to ask for the tasks it has ahead.
+        self._silent, self._look = [0.0] * plan.workers, [0.0] * plan.workers
 
     def index_of(self, number: int) -> int:
         return self.pending.given[number].position
@@ -88,36 +88,33 @@ class Submitted(Mapped):
         mine.batches[-1].tries = self.pending.tries
         if len(mine.batches) == 1:
             self._begins(index)
-        elif self._look[index] == inf:
-            self._look[index] = self._silent[index]
 
     def _begins(self, index: int) -> None:
         """Note that a worker may begin a task now, so that it is not silent yet."""
         seconds = self._size.seconds
         usual = 0.0 if seconds == inf else min(3 * seconds, _MOST_SILENT_SECONDS)
-        self._silent[index] = silent = monotonic() + max(usual, _SILENT_SECONDS)
-        self._look[index] = silent if len(self._assigned[index].batches) > 1 else inf
+        self._silent[index] = self._look[index] = monotonic() + max(usual, _SILENT_SECONDS)
 
     def take_silent(self) -> list[int]:
         """Return the workers that are to give back the tasks that they have not begun."""
-        now, found = monotonic(), list[int]()
-        if now < self.next_look:
-            return found
-        for index, each in enumerate(self._assigned):
-            if now >= self._look[index]:
-                self._look[index] = inf
-                if len(each.batches) > 1:  # else it has given some back, or done all but one
-                    # Ask again later: it does not give back tasks that it is just receiving.
-                    self._look[index] = 2 * now - self._silent[index] + _SILENT_SECONDS
-                    found.append(index)
+        now = monotonic()
+        found = [index for index in self._ahead() if now >= self._look[index]]
+        for index in found:
+            # Ask again later: it does not give back tasks that it is just receiving.
+            self._look[index] = 2 * now - self._silent[index] + _SILENT_SECONDS
         return found
 
     @property
     def next_look(self) -> float:
         """When `take_silent` may next find a worker."""
+        return min([self._look[index] for index in self._ahead()], default=inf)
+
+    def _ahead(self) -> list[int]:
+        """Return the workers that have tasks ahead, and may be asked for them."""
         # A single worker is not asked. No other could run its tasks, and they would lose their
         # order, as it may be given further ones while they are on their way back.
-        return min(self._look) if self.plan.workers > 1 else inf
+        several = self._assigned if self.plan.workers > 1 else ()
+        return [index for index, each in enumerate(several) if len(each.batches) > 1]
 
     def _take_back(self) -> None:
         """Queue again the tasks that workers have given back."""
