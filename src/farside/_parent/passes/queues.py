@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, TypeAlias
 
 from ..._payload.items import Opened, marks_of, unpack
@@ -157,15 +158,12 @@ def join(parts: list[tuple[list[Any], Any]]) -> Block:
     """Make one block of several; see `Block` for the sources of each."""
     if len(parts) == 1:
         return parts[0]
-    entries: list[Any] = []
-    sources: list[Any] | None = None
+    entries = [*chain.from_iterable([taken for taken, _ in parts])]
+    if True not in [source is not None for _, source in parts]:
+        return entries, None
+    sources: list[Any] = []
     for taken, source in parts:
-        if source is not None and sources is None:
-            sources = [PLAIN] * len(entries)
-        entries += taken
-        if sources is not None:
-            several = source if type(source) is list else [source or PLAIN] * len(taken)
-            sources += several
+        sources += source if type(source) is list else [source or PLAIN] * len(taken)
     return entries, sources
 
 
