@@ -408,7 +408,7 @@ def test_a_loop_that_is_closed_after_its_last_item_is_whole(kind: Kind) -> None:
         ),
         ({"shards": b"abc"}, TypeError, r"shards=b'abc' is not a sequence of shards"),
         ({"shards": True}, TypeError, r"shards=True is not a sequence of shards"),
-        ({"shards": {1: 2}}, TypeError, r"shards=\{1: 2\} is not a sequence; pass a sequence"),
+        ({"shards": {1: 2}}, TypeError, r"shards=\{1: 2\} is not a sequence of shards; pass"),
         ({"shards": {1}}, TypeError, r"shards=\{1\} is not a sequence"),
         ({"shards": iter([1])}, TypeError, r"shards=.* is not a sequence"),
         ({"shards": 1.5}, TypeError, r"shards=1.5 is not a sequence"),

@@ -172,15 +172,12 @@ def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[O
 def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
     """Return the shards (None if they are numbers), and how many there are."""
     cure = "pass a sequence, such as a list of paths, or the number of shards"
-    if isinstance(value, (str, bytes, bool)):
-        raise TypeError(f"shards={shown(value)} is not a sequence of shards; {cure}")
-    if hasattr(type(value), "__index__") and length_of(value) is None:  # arrays have both
-        return None, count("shards", value, "shards", 0, MAX_LEN)
-    if not (hasattr(type(value), "__len__") and hasattr(type(value), "__getitem__")) or isinstance(
-        value, Mapping
-    ):
-        raise TypeError(f"shards={shown(value)} is not a sequence; {cure}")
     kind = type(value)
+    if hasattr(kind, "__index__") and kind is not bool and length_of(value) is None:
+        return None, count("shards", value, "shards", 0, MAX_LEN)  # an array has an index and a len
+    indexed = hasattr(kind, "__len__") and hasattr(kind, "__getitem__")
+    if not indexed or isinstance(value, (str, bytes, Mapping)):
+        raise TypeError(f"shards={shown(value)} is not a sequence of shards; {cure}")
     # A table of pandas, Polars or Arrow. The check of `len` below would miss one that has as many
     # rows as columns.
     if hasattr(kind, "columns") and (hasattr(kind, "iloc") or hasattr(kind, "schema")):
