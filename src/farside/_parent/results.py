@@ -105,7 +105,6 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
     try:
         yield None
         this.client.check_home()
-        this.client.sequence.make_ready()  # for the next pass, while the workers begin this one
         # Items have hardly ever arrived yet, but workers may have to be given tasks.
         items = None if this.delivery.without_tasks else this.step()
         while True:  # a condition here would let Python 3.13 skip the `finally`, as in `steps`

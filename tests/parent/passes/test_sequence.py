@@ -92,13 +92,11 @@ def test_a_handler_that_raises_finds_all_changed_or_nothing(
                     break
 
 
-def test_what_was_made_ready_serves_one_pass_from_its_beginning() -> None:
+def test_a_pass_that_is_resumed_has_a_delivery_of_its_own() -> None:
     sequence = OneIterable(Given(0), counting=False)
-    sequence.make_ready()
     first, _ = sequence.begin(0)
     second, _ = sequence.begin(1)
     assert first is not second
-    sequence.make_ready()
     sequence.load({**sequence.state(2, 0), "begun": [[0, 5]]}, strict=True)(2)
     resumed, _ = sequence.begin(2)
     assert resumed.first == 5

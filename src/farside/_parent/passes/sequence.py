@@ -124,9 +124,6 @@ class ItemSequence:
         """Record that a pass has begun. Up to here, an exception leaves the state as it was."""
         self._loaded, self._passes = None, [delivery, *self._passes[:1]]
 
-    def make_ready(self) -> None:
-        """Prepare the next pass. A ``for`` loop does so while the worker makes its first item."""
-
     def check(self) -> None:
         """Check that a pass can begin; see `Shards.check`."""
 

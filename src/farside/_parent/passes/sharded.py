@@ -22,10 +22,6 @@ class OneIterable(ItemSequence):
     def __init__(self, given: Given, *, counting: bool) -> None:
         super().__init__(given, Sharding(1, seed=given.seed))
         self._counting = counting
-        self._next: Delivery | None = None  # prepared for a pass that is not resumed
-
-    def make_ready(self) -> None:
-        self._next = OneAfterAnother(counting=self._counting)
 
     def length(self, told: int | None) -> int | None:
         return told
@@ -38,9 +34,7 @@ class OneIterable(ItemSequence):
 
     def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:
         read = start.place.begun[0][1] if start.place.begun else 0
-        delivery, self._next = self._next, None
-        if delivery is None or read:
-            delivery = OneAfterAnother(read, counting=self._counting)
+        delivery = OneAfterAnother(read, counting=self._counting)
         if not (read or self._ahead) and self.seed == self._given.seed:
             return delivery, None  # the worker needs no plan
         if self._loaded is None:
