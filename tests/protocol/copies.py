@@ -113,10 +113,8 @@ def _delivery(value: Delivery, memo: _Memo) -> Delivery:
 
 
 def _past_turns(value: PastTurns, memo: _Memo) -> PastTurns:
-    at, turns = value._copies[0][:2]
-    memo[id(value)] = made = PastTurns(turns)
+    memo[id(value)] = made = PastTurns(value._copies[0][1])
     made._copies = deque([(first, each, [*ends]) for first, each, ends in value._copies])
-    made._found = made._copies[0][2], 0, at, turns  # nothing was asked for yet
     return made
 
 

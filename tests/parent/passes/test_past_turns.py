@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -68,30 +68,3 @@ def test_what_was_forgotten_is_not_known() -> None:
     past.forget(last)
     assert past.find(0) is None
     assert past.find(last) == made[-1][1]
-
-
-def test_who_asks_in_another_thread_may_find_something_else_meanwhile() -> None:
-    class Asked(PastTurns):
-        """Here another thread asks for something else, as soon as this one has begun to."""
-
-        found: Any
-        other: Any
-
-        @property
-        def _found(self) -> Any:
-            now, self.found = self.found, self.other
-            return now
-
-        @_found.setter
-        def _found(self, found: Any) -> None:
-            self.found = self.other = found
-
-    made = list(steps(300, 2, Random(0)))  # noqa: S311
-    past = Asked(made[0][1])
-    for at, turns in made[1:]:
-        past.add(at, turns)
-    early, late = made[5][0], made[-2][0]
-    past.find(early)
-    other, expected = past.found, past.find(late)
-    past.other = other
-    assert past.find(late) == expected

@@ -152,9 +152,6 @@ class PastTurns:
         # For each copy: how many items the loop was given before it, the turns, and the numbers of
         # items at which shards have ended since.
         self._copies: deque[tuple[int, Turns, list[int]]] = deque([(0, turns, [])])
-        # Where the latest search ended, so that the next can continue there: a list of ends, how
-        # many of them were passed, at how many items the last of these was, and the turns then.
-        self._found = (self._copies[0][2], 0, 0, turns)
 
     def add(self, at: int, turns: Turns) -> None:
         """Record that a shard ends after `at` items, and the turns from then on."""
@@ -175,16 +172,11 @@ class PastTurns:
         """Return whose turn it was when `given` items were given; None if that is not known."""
         copies = self._copies.copy()  # by one call: another thread may change the deque meanwhile
         number = bisect_right(copies, given, key=itemgetter(0))
-        return self._after(*copies[number - 1], given) if number else None
-
-    def _after(self, at: int, turns: Turns, ends: list[int], given: int) -> Turns:
-        done, found = 0, self._found  # read once: another thread may replace it meanwhile
-        if found[0] is ends and found[2] <= given:  # usually, each search is after the one before
-            _, done, at, turns = found
-        for end in ends[done:]:
+        if not number:
+            return None
+        at, turns, ends = copies[number - 1]
+        for end in ends:
             if end > given:
                 break
-            turns = turns.advance(end - at).end()
-            at, done = end, done + 1
-        self._found = ends, done, at, turns
+            turns, at = turns.advance(end - at).end(), end
         return turns.advance(given - at)
