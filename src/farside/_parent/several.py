@@ -152,11 +152,8 @@ def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[O
         given["backend"] = "inline"
     env = given.pop("env", None)
     own = env if callable(env) else lambda _: env
-    several = [
-        check(fn, env=own(index), **given) for index in range(number if callable(env) else 1)
-    ]
+    several = [check(fn, env=own(index), **given) for index in range(number)]
     first = several[0]
-    several += [first] * (number - len(several))
     return [
         replace(
             each,
