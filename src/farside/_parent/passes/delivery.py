@@ -241,10 +241,6 @@ class OneAfterAnother(Delivery):
         self._take_anchors(0, first, entries, source, due=self.anchors.due)
         return self._end_block(entries, source.needed)
 
-    def ready(self, workers: Sequence[ParentCore]) -> bool:
-        worker = workers[0]
-        return bool(worker.inbox.frames) or worker.over
-
     def place(self, behind: int = 0) -> Place | None:
         count = self.first + self.delivered - behind
         return Place(begun=((0, count),) if count else ())
