@@ -74,9 +74,7 @@ class Dealt(Delivery):
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self._begin_block()
-        count = len(self.queues)
-        for step in range(count):
-            queue = self.queues[(self._next + step) % count]
+        for queue in self.queues[self._next :] + self.queues[: self._next]:
             while queue.fill(workers[queue.index]):
                 if queue.at_mark:
                     self._pass_mark(queue)
@@ -85,7 +83,7 @@ class Dealt(Delivery):
                 shard, read = self.part_of(queue)
                 self._take_anchors(shard, read, entries, source, due=self.anchors.due)
                 self.progress.took(shard, len(entries))
-                self._next = (queue.index + 1) % count
+                self._next = (queue.index + 1) % len(self.queues)
                 return self._end_block(entries, source.needed)
         return None
 

@@ -92,8 +92,7 @@ class MappedAsTheyCome(Mapped):
         for number in list(self._settled):
             if not self.has_left(number) and (found := self.settled(number)):
                 return self._end_block(found, None)
-        for step in range(len(self.queues)):
-            queue = self.queues[(self._next + step) % len(self.queues)]
+        for queue in self.queues[self._next :] + self.queues[: self._next]:
             while queue.fill(workers[queue.index]):
                 if queue.at_mark:
                     found, source = self.pass_mark(queue), None
