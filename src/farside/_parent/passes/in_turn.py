@@ -46,7 +46,7 @@ class InTurn(Delivery):
         return slot % len(self.queues)
 
     def place(self, behind: int = 0) -> Place | None:
-        turns = self.turns(behind)
+        turns = self._past.find(self.delivered - behind)
         if turns is None:
             return None
         # Very many shards may have ended, and states are asked for far more often than a shard
@@ -58,10 +58,6 @@ class InTurn(Delivery):
             ended = with_numbers(ended, turns.ended_since(known))
             self._ended = turns.heads, ended
         return turns.place_after(ended)
-
-    def turns(self, behind: int = 0) -> Turns | None:
-        """Return whose turn it is, or was `behind` items ago; None if that is not known."""
-        return self._past.find(self.delivered - behind)
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self._begin_block()
