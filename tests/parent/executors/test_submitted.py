@@ -389,7 +389,7 @@ def test_who_has_done_its_tasks_is_replaced_while_others_wait_also_after_the_las
     made, futures = make(2, 1)
     delivery = Ahead(made.plan, made.pending, 1)
     worker = Worker(delivery, Counter())
-    delivery.closing = True
+    delivery.pending.closed = True
     spent = []
     for _ in futures:
         delivery.take([worker.core])

@@ -118,7 +118,6 @@ class Crew:
             if cancel:
                 self._pending.cancel()
         finally:
-            self._tasks.delivery.closing = True
             self._wake()
 
     def end_now(self, *, kill: bool) -> None:

@@ -56,7 +56,6 @@ class Submitted(Mapped):
         super().__init__(plan, pending)
         self.progress = NotRecorded()
         self.pending = pending
-        self.closing = False
         self._most_tasks = inf if most is None else most
         self._begun = [0] * plan.workers  # how many tasks each was given since it was started
         self.returned: deque[int] = deque()
@@ -167,7 +166,7 @@ class Submitted(Mapped):
 
     def take_spent(self) -> list[int]:
         """Return the workers that have done their full number of tasks."""
-        if self._most_tasks == inf or (self.closing and self.pending.ended):
+        if self._most_tasks == inf or (self.pending.closed and self.pending.ended):
             return []
         return [
             index
@@ -194,7 +193,7 @@ class Submitted(Mapped):
         return waits and bool(self._free(workers, self._left(workers), self.depth))
 
     def _is_done(self) -> bool:
-        return self.closing and self.pending.ended and not self.needs
+        return self.pending.closed and self.pending.ended and not self.needs
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self.slow = False
