@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside._worker.iterables import (
+    begun_once,
     check_iterable,
     close_generators,
     length_of,
-    loopable,
     may_begin_again,
     resumable,
 )
@@ -79,16 +79,18 @@ def test_what_may_begin_again() -> None:
 
 
 def test_a_loop_over_what_has_next_alone() -> None:
-    assert list(loopable(Bare())) == [1, 2]  # type: ignore[arg-type]
+    assert list(begun_once(Bare())) == [1, 2]  # type: ignore[arg-type]
     iterator = iter([1, 2])
-    assert loopable(iterator) is iterator
+    assert begun_once(iterator) is iterator
 
 
 def test_a_second_loop_goes_on() -> None:
     numbers = Resetting()
     assert next(iter(resumable(numbers))) == 1
     assert list(resumable(numbers)) == [2]
-    assert list(loopable(numbers)) == [1, 2]
+    assert list(numbers) == [1, 2]
+    assert next(iter(numbers)) == 1
+    assert list(begun_once(numbers)) == [2]
 
 
 def test_nothing_is_asked_of_an_iterator_that_has_ended() -> None:

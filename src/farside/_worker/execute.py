@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from .._link.worker_base import WorkerLink
     from .._memory.parts import Part, Ref
-    from .._payload.failure import Failure
     from .._payload.job import Job
     from .finalizers import Finalizers
     from .listener import Commands
@@ -78,7 +77,7 @@ class Execution:
         self._info = WorkerInfo(*job.info)
         self._current_info: WorkerInfo | Callable[[], WorkerInfo] = self._info
         self._finalizers = finalizers
-        self._maker = self._maker_class(link, commands, self.machine, job, self._describe)
+        self._maker = self._maker_class(link, commands, self.machine, job)
         self._forwarder = forward.Forwarder(link, self._maker.outbox.flusher.call)
         self._body: pickling.Body = b""  # of the command that was obeyed last
 
@@ -209,7 +208,7 @@ class Execution:
             true_parts.put(trouble.error, "__traceback__", None)
             self._leave()
             return
-        failure = self._describe(trouble)
+        failure = self._maker.describe(trouble)
         self._push(self.machine.fire(event), pickling.dumps_plain(tuple(failure)))
 
     def _is_awaited(self) -> bool:
@@ -220,9 +219,6 @@ class Execution:
         maker = self._maker
         maker.tasks.run_clock(False)
         return not maker.is_left() and maker.outbox.wait_for_parent()
-
-    def _describe(self, trouble: Trouble) -> Failure:
-        return describe(*trouble)
 
     def _push(
         self,

@@ -74,11 +74,6 @@ def may_begin_again(kind: type) -> bool:
     return isinstance(getattr(kind, "__iter__", None), type(may_begin_again))
 
 
-def loopable(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return an iterator for a ``for`` loop: the user's may have ``__next__`` alone."""
-    return iterator if hasattr(type(iterator), "__iter__") else resumable(iterator)
-
-
 def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
     """Return an iterator for a ``for`` loop that only calls ``next()`` of the user's iterator.
 
@@ -88,8 +83,12 @@ def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
 
 
 def begun_once(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return an iterator for a ``for`` loop that does not let the user's iterator begin anew."""
-    return resumable(iterator) if may_begin_again(type(iterator)) else loopable(iterator)
+    """Return an iterator for a ``for`` loop that does not let the user's iterator begin anew.
+
+    The user's may have ``__next__`` alone.
+    """
+    unsafe = may_begin_again(type(iterator)) or not hasattr(type(iterator), "__iter__")
+    return resumable(iterator) if unsafe else iterator
 
 
 def close_generators(iterators: Iterable[Iterator[Any]]) -> None:

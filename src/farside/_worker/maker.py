@@ -5,12 +5,11 @@ from __future__ import annotations
 from time import monotonic
 
 from .._payload import handlers, pickling
-from .._payload.failure import part_at_fault
+from .._payload.failure import describe, part_at_fault
 from .._payload.items import Mark
 from .._protocol.credit import Window
 from .._protocol.messages import UNKNOWN, Cmd
 from .._system.signals import here, with_lock
-from .iterables import loopable
 from .loops import LEFT, NOTHING, OVER, TO_GO_ON, make_items, make_results
 from .outbox import Outbox
 from .passing import Skips
@@ -47,7 +46,6 @@ class Maker:
         commands: Commands,
         machine: WorkerMachine,
         job: Job,
-        describe: Callable[[Trouble], Failure],
     ) -> None:
         self.tasks = Tasks()
         # How many items of the pass were made or count as made: by now, and when it began.
@@ -55,7 +53,6 @@ class Maker:
         self._link = link
         self._commands = commands
         self._machine = machine
-        self._describe = describe
         window = Window(job.buffer_size, job.buffer_bytes)
         self.outbox = Outbox(link, window, job.buffer_bytes, spins=job.spins)
         self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
@@ -152,7 +149,10 @@ class Maker:
 
     # Items ----------------------------------------------------------------------------------
 
-    source = staticmethod(loopable)  # makes an iterator for a `for` loop from the user's
+    source: Callable[[Any], Any] = staticmethod(iter)  # called for each `for` loop over `iterator`
+
+    def describe(self, trouble: Trouble) -> Failure:
+        return describe(*trouble)
 
     @staticmethod
     def is_final(error: BaseException) -> bool:  # noqa: ARG004  subclasses use it
@@ -185,7 +185,7 @@ class Maker:
         if task is None and self.tasks.one_by_one:
             raise error  # in an executor, no call has failed: another worker replaces this one
         if task is not None and not self.is_final(error):
-            failure = self._describe(trouble._replace(item=task))
+            failure = self.describe(trouble._replace(item=task))
             replaceable = self.tasks.replaceable and not self.made
             if not (failure.refused and replaceable):  # else another backend may do it
                 self.outbox.entries.append(Mark(tuple(failure)))

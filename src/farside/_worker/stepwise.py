@@ -52,6 +52,14 @@ class _StepMaker(Maker):
     def end_if_forked(self, error: BaseException | None = None) -> None:
         pass  # a child of the user's own process goes on as it likes
 
+    def describe(self, trouble: Trouble) -> Failure:
+        failure = super().describe(trouble)
+        if failure.exception is None:
+            return failure
+        raised = _Raised(failure.exception, of_user(traceback_of(trouble.error)))
+        self._raised = _all_raised[raised.number] = raised  # the last one alone is kept
+        return failure._replace(exception=b"".join(pickling.dumps(raised)))
+
 
 class Stepwise(Execution):
     """Runs only while `step` is called, until it sends something.
@@ -69,7 +77,6 @@ class Stepwise(Execution):
         self._torch: Any = None  # what torch is to tell user code; None: what it tells anyway
         self._to_begin = False  # whether a pass is to begin before the next command, for its tasks
         self._parked = False  # whether no tasks are left, or one has failed
-        self._raised: _Raised | None = None  # what has failed last
 
     @property
     def done(self) -> bool:
@@ -157,7 +164,6 @@ class Stepwise(Execution):
             self._as_the_worker(self._finalizers.run)
         finally:
             self._maker.end()
-            self._raised = None
             self._parked = False  # `idle` asks the maker no more
             for each in (self._maker.outbox, self._maker):
                 vars(each).clear()  # they, and objects that they hold, refer to each other
@@ -168,14 +174,6 @@ class Stepwise(Execution):
             super()._fail(event, trouble)
         if interrupted:
             raise trouble.error
-
-    def _describe(self, trouble: Trouble) -> Failure:
-        failure = super()._describe(trouble)
-        if failure.exception is None:
-            return failure
-        raised = _Raised(failure.exception, of_user(traceback_of(trouble.error)))
-        self._raised = _all_raised[raised.number] = raised
-        return failure._replace(exception=b"".join(pickling.dumps(raised)))
 
 
 class _Raised:
