@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from copy import deepcopy
 from importlib import import_module
+from itertools import islice
 from struct import unpack
 from sys import modules
 
@@ -87,7 +89,8 @@ class Batches:
         tell_pipe(self._dataset, info)
         return Part(
             self._dataset, self._size, self._drop_last, self._collate,
-            seed=self._seed_again, copies=self._copies,
+            seed=lambda made: self._seed(number_of(f"{_info().shard_seed} {made}")),
+            copies=self._copies,
         )  # fmt: skip
 
     def _prepare(self, info: WorkerInfo) -> None:
@@ -103,10 +106,6 @@ class Batches:
             with seeded(f"{info.seed} {info.epoch}"):
                 set_epoch(info.epoch)
         self._epoch = info.epoch
-
-    def _seed_again(self, made: int) -> None:
-        """Seed for the next batch of a part, after `made` batches."""
-        self._seed(number_of(f"{_info().shard_seed} {made}"))
 
     def _seed(self, seed: int) -> None:
         """Seed the generators that transforms draw from, as a DataLoader does."""
@@ -157,13 +156,11 @@ class Batches:
         if sampler is None:
             count = len(self._dataset)
             return _shuffled(count, seed) if self._shuffle else range(count)
-        from .sampling import draw  # which most loaders do not need
-
         name, size = ("batch_sampler", 1) if batched else ("sampler", size)
         expected = info.shard_count or 0
 
         def ask() -> list[Any]:
-            found = draw(sampler, self._dataset, seed, info.epoch, (expected + 1) * size)
+            found = _asked(sampler, self._dataset, seed, info.epoch, (expected + 1) * size)
             return list(map(list, found)) if batched else found
 
         order = ask()
@@ -181,6 +178,21 @@ class Batches:
                 "process"
             )
         return order
+
+
+def _asked(sampler: Any, dataset: Any, seed: str, epoch: int, most: int) -> list[Any]:
+    """Return the first `most` elements of a sampler in an epoch, which seed and epoch decide.
+
+    A copy of the sampler is asked, after its generator and those of the libraries were seeded. So
+    nothing that the sampler did before counts: a worker that begins with this epoch gets the same.
+    """
+    copy = deepcopy(sampler, {id(dataset): dataset})  # many samplers refer to the data set
+    number = number_of(seed)
+    for each in (copy, getattr(copy, "sampler", None)):  # a BatchSampler has one in it
+        getattr(each, "set_epoch", id)(epoch)
+        getattr(getattr(each, "generator", None), "manual_seed", id)(number)
+    with seeded(seed):
+        return list(islice(copy, most))
 
 
 def _take_one_thread() -> None:

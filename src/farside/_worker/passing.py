@@ -43,7 +43,7 @@ class Skips:
         is_left: Callable[[], bool],
     ) -> None:
         self._tell = tell
-        self._say = say
+        self.say = say  # tells the loggers
         self._is_left = is_left
         self.begin()
 
@@ -54,10 +54,6 @@ class Skips:
 
     def expect(self, count: int) -> None:
         self._total += count
-
-    def warn(self, text: str) -> None:
-        """Tell the loggers why more items than expected are made again."""
-        self._say(text, warning=True)
 
     def drop(self, source: Iterator[Any], count: int) -> int:
         """Drop `count` items; return how many there were. Raise `LeftError` if the pass is left."""
@@ -90,7 +86,7 @@ class Skips:
         self._tell(Skipped(self.done, self._total, self._seconds))
         if self._seconds >= self._log_at or (over and self._log_at > SAY_SECONDS[0]):
             self._log_at = self._seconds + SAY_SECONDS[1]
-            self._say(self._line())
+            self.say(self._line())
 
     def _line(self) -> str:
         rate, left = self.done / self._seconds, self._total - self.done

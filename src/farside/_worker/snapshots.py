@@ -120,7 +120,7 @@ def _from_state(
         from .._payload.one_line import one_line  # only when something fails
 
         why = one_line(error).partition(";")[0]
-        skips.warn(_NOT_USED.format(of=of, why=why, count=count))
+        skips.say(_NOT_USED.format(of=of, why=why, count=count), warning=True)
         skips.expect(index + skips.done - done)
     else:
         return iterator, holder
