@@ -144,8 +144,5 @@ class Stopwatch:
             self._words[self._at] = (monotonic_ns() - (word >> 1)) << 1
 
     def seconds(self) -> float:
-        return seconds_of(self._words[self._at])
-
-
-def seconds_of(word: int) -> float:
-    return (monotonic_ns() - (word >> 1) if word & 1 else word >> 1) / 1e9
+        word = self._words[self._at]
+        return (monotonic_ns() - (word >> 1) if word & 1 else word >> 1) / 1e9

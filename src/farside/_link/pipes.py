@@ -35,9 +35,9 @@ from .control import (
     REVOKED,
     WANTED,
     WORKER_WAITED,
+    Stopwatch,
     acknowledged_word,
     begun_input,
-    seconds_of,
 )
 from .frames import Decoder, Frame, header
 from .reader import FrameReader
@@ -72,8 +72,8 @@ class PipeLink(Link):
         self.leases = Leases(mapping, mapping.arena_bytes // 2)
         self._arena = None if mapping.second is None else Arena(mapping.second)
         self._reader = FrameReader(frames, Decoder(self.leases.lend, mapping.arena_bytes))
-        self._sentinel: Descriptor | None = None
-        self._sentinel_fd = -1
+        self._sentinel = Descriptor()
+        self._sentinel.closed = True  # until there is one to `watch`
         self._peer_ended = False
         self._kept: list[Descriptor] = []
         self._last: Gauges | None = None  # the gauges when the link was closed
@@ -89,7 +89,6 @@ class PipeLink(Link):
     def watch(self, sentinel: int) -> None:
         # A duplicate: any thread that finds that the worker has ended may close the original.
         self._sentinel = opened(lambda: os.dup(sentinel))
-        self._sentinel_fd = self._sentinel.fileno()
 
     def send(
         self, kind: int, epoch: int, parts: Sequence[Part] = (), *, refs: Sequence[Ref] = ()
@@ -168,14 +167,13 @@ class PipeLink(Link):
         return False
 
     def filenos(self) -> list[int]:
-        ends = (self._reader.end, self._sentinel)
-        return [end.fileno() for end in ends if end is not None and not end.closed]
+        return [end.fileno() for end in (self._reader.end, self._sentinel) if not end.closed]
 
     def room_fileno(self) -> int:
         return self._commands.fileno()
 
     def notice(self, fd: int) -> None:
-        self._peer_ended = self._peer_ended or fd == self._sentinel_fd
+        self._peer_ended = self._peer_ended or fd == self._sentinel.fd
 
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001
         self._attention[PARENT_WAITS] = on
@@ -192,7 +190,7 @@ class PipeLink(Link):
         if last is not None:
             return last
         return Gauges(
-            seconds_of(control[WORKER_WAITED]),
+            Stopwatch(control, WORKER_WAITED).seconds(),
             self._unread(),
             max(0, control[ARENA_USED] - self._given_back()),
             control[ARENA_PEAK],
@@ -216,8 +214,7 @@ class PipeLink(Link):
         # A closed iterable that is kept, or the error that it raised, must not keep memory.
         if self._reader.close():
             self.leases.close()
-        if self._sentinel is not None:
-            self._sentinel.close()
+        self._sentinel.close()
 
     def close(self) -> None:
         self._writer.close()  # first: another thread may be writing
