@@ -18,6 +18,7 @@ from farside.errors import PassSupersededError
 from farside.testing.checks import take
 from tests import jobs
 from tests.backends.producing import Buffers, Dies, FailsAfter, arrays, check
+from tests.memory.blocks_of import lent
 
 if TYPE_CHECKING:
     from farside import RemoteIterable
@@ -43,8 +44,7 @@ def worker(items: RemoteIterable[Any]) -> Any:
 def in_use(items: RemoteIterable[Any]) -> int:
     """Return how many bytes of the arena the parent's user has."""
     gc.collect()
-    held: int = worker(items).link.leases.held
-    return held
+    return lent(worker(items).link.leases)
 
 
 def test_arrays_arrive_right_and_writable(subprocess_kind: Kind) -> None:

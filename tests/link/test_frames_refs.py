@@ -17,6 +17,7 @@ from farside.errors import ProtocolError
 from tests.background import receive
 from tests.link.links import ARENA
 from tests.link.test_frames import feed
+from tests.memory.blocks_of import lent
 from tests.steady import STEADY
 
 ROOM = 1 << 80
@@ -140,7 +141,7 @@ def test_a_block_outside_the_arena_is_an_error(
     for _ in range(2):
         with pytest.raises(ProtocolError):
             receive(parent, deque())
-    assert parent.leases.held == 0, "the good one before it is given back"
+    assert lent(parent.leases) == 0, "the good one before it is given back"
 
 
 @STEADY

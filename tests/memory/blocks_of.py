@@ -4,8 +4,15 @@ from collections.abc import Iterable
 
 from farside._memory.arena import Arena
 from farside._memory.creating import create
+from farside._memory.leases import Leases
 from farside._memory.mapping import Mapping
 from farside._memory.parts import Ref
+
+
+def lent(leases: Leases) -> int:
+    """Return how many bytes are lent now."""
+    leases._settle()
+    return leases._held
 
 
 class Blocks:

@@ -7,7 +7,7 @@ import pickle
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from farside._memory import arena as arena_module
+from farside._memory.allocations import Allocations
 from farside._memory.arena import Arena
 from farside._memory.creating import create
 from farside._memory.leases import Leases
@@ -331,15 +332,15 @@ def test_a_block_that_a_forked_child_has_is_free_when_that_is_gone(sides: Sides)
 def test_threads_may_ask_for_their_first_blocks_at_once(
     sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    locked = sides.arena._locked
+    find = sides.arena._find
     first: list[memoryview] = []
 
-    def come_second(work: Callable[[], None]) -> None:
+    def come_second(nbytes: int, kind: type[Allocations]) -> tuple[int, int] | None:
         monkeypatch.undo()
         first.append(sides.grant())
-        locked(work)
+        return find(nbytes, kind)
 
-    monkeypatch.setattr(sides.arena, "_locked", come_second)
+    monkeypatch.setattr(sides.arena, "_find", come_second)
     second = sides.grant()
     assert sides.claim(first.pop()) is not None
     assert sides.used >= SIZE

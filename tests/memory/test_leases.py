@@ -26,6 +26,7 @@ from farside._memory.mapping import SLOTS, Mapping
 from farside.errors import ProtocolError
 from tests.background import Background
 from tests.children import exit_code, fork, forked, run_python
+from tests.memory.blocks_of import lent
 from tests.memory.kept import Kept
 
 ARENA = 1 << 20
@@ -61,7 +62,7 @@ def test_a_view_is_the_block(mapping: Mapping, leases: Leases) -> None:
     assert bytes(view) == b"contents"
     view[0] = ord("C")
     assert bytes(mapping.arena[OFFSET : OFFSET + 8]) == b"Contents"
-    assert leases.held == 8
+    assert lent(leases) == 8
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_blocks_anywhere(mapping: Mapping, leases: Leases, offset: int, nbytes: 
     assert view == mapping.arena[offset : offset + nbytes]
     del view
     assert flagged(mapping) == [SLOT]
-    assert leases.held == 0
+    assert lent(leases) == 0
 
 
 def array(view: memoryview) -> Any:
@@ -120,10 +121,10 @@ def test_what_is_made_of_a_view_keeps_the_block(
     used = use(leases.lend(SLOT, OFFSET, 8))
     gc.collect()
     assert flagged(mapping) == []
-    assert leases.held == 8
+    assert lent(leases) == 8
     del used
     assert flagged(mapping) == [SLOT]
-    assert leases.held == 0
+    assert lent(leases) == 0
 
 
 def test_the_last_of_several_users(mapping: Mapping, leases: Leases) -> None:
@@ -148,7 +149,7 @@ def test_a_cycle_ends_with_a_collection(mapping: Mapping, leases: Leases) -> Non
     del cycle
     gc.collect()
     assert flagged(mapping) == [SLOT]
-    assert leases.held == 0
+    assert lent(leases) == 0
 
 
 def test_what_a_finalizer_in_a_cycle_saves_is_not_given_back(
@@ -158,11 +159,11 @@ def test_what_a_finalizer_in_a_cycle_saves_is_not_given_back(
     gc.collect()
     assert bytes(Kept.saved[0]) == b"contents"
     assert flagged(mapping) == []
-    assert leases.held == 8
+    assert lent(leases) == 8
     Kept.saved.clear()
     gc.collect()
     assert flagged(mapping) == [SLOT]
-    assert leases.held == 0
+    assert lent(leases) == 0
 
 
 def assert_kept_until_it_ends(
@@ -204,27 +205,27 @@ def test_the_last_user_may_be_in_another_thread(mapping: Mapping, leases: Leases
     go.set()
     other.result()
     assert flagged(mapping) == [SLOT]
-    assert leases.held == 0
+    assert lent(leases) == 0
 
 
 def test_many_threads_drop_at_once(mapping: Mapping, leases: Leases) -> None:
     boxes = [[leases.lend(slot, 0, 10) for slot in range(at, SLOTS, 8)] for at in range(8)]
-    assert leases.held == 10 * SLOTS
+    assert lent(leases) == 10 * SLOTS
     for call in [Background(box.clear) for box in boxes]:
         call.result()
     assert len(flagged(mapping)) == SLOTS
-    assert leases.held == 0
+    assert lent(leases) == 0
 
 
 def test_a_slot_is_lent_again_and_again(mapping: Mapping, leases: Leases) -> None:
     for nbytes in (8, 5000, 1):
         view = leases.lend(SLOT, OFFSET, nbytes)
-        assert leases.held == nbytes
+        assert lent(leases) == nbytes
         assert flagged(mapping) == []
         del view
         assert flagged(mapping) == [SLOT]
         mapping.flags[SLOT] = 0
-    assert leases.held == 0
+    assert lent(leases) == 0
 
 
 @pytest.mark.parametrize(
@@ -244,24 +245,24 @@ def test_a_block_is_not_lent_twice(mapping: Mapping, leases: Leases, limit: int)
     leases._limit = limit
     with pytest.raises(ProtocolError, match=f"slot {SLOT}"):
         leases.lend(SLOT, 0, 8)
-    assert (leases.held, flagged(mapping)) == (8, [])
+    assert (lent(leases), flagged(mapping)) == (8, [])
     del view
-    assert (leases.held, flagged(mapping)) == (0, [SLOT])
+    assert (lent(leases), flagged(mapping)) == (0, [SLOT])
     assert bytes(leases.lend(SLOT, OFFSET, 8)) == b"contents"
 
 
 def test_beyond_the_limit_blocks_are_copied(mapping: Mapping) -> None:
     leases = Leases(mapping, 20)
     kept = [leases.lend(slot, OFFSET, 8) for slot in range(2)]
-    assert (leases.held, leases.copies, flagged(mapping)) == (16, 0, [])
+    assert (lent(leases), leases.copies, flagged(mapping)) == (16, 0, [])
     copy = leases.lend(2, OFFSET, 8)
-    assert (leases.held, leases.copies, flagged(mapping)) == (16, 1, [2])
+    assert (lent(leases), leases.copies, flagged(mapping)) == (16, 1, [2])
     mapping.arena[OFFSET] = 0
     copy[7] = 1
     assert (copy.format, copy.readonly, bytes(copy)) == ("B", False, b"content\1")
     assert bytes(kept[0]) == b"\0ontents"
     kept.append(leases.lend(3, OFFSET, 4))
-    assert (leases.held, leases.copies) == (20, 1)
+    assert (lent(leases), leases.copies) == (20, 1)
     kept.clear()
     assert flagged(mapping) == [0, 1, 2, 3]
     assert (leases.lend(4, OFFSET, 20).nbytes, leases.copies) == (20, 1)
@@ -273,7 +274,7 @@ def test_without_ctypes_blocks_are_copied(
     monkeypatch.setitem(sys.modules, "ctypes", None)
     for copies in (1, 2):
         assert bytes(leases.lend(SLOT, OFFSET, 8)) == b"contents"
-        assert (leases.held, leases.copies, flagged(mapping)) == (0, copies, [SLOT])
+        assert (lent(leases), leases.copies, flagged(mapping)) == (0, copies, [SLOT])
 
 
 def test_a_block_is_given_back_even_if_there_is_no_memory_for_its_copy(
@@ -372,14 +373,14 @@ def test_a_block_is_kept_until_all_children_are_gone_that_have_it(
     children.append(fork(partial(stay, ways_out[1][0])))
     del both, second
     leases.drop_ended_children()
-    assert (flagged(mapping), leases.held) == ([], 24)
+    assert (flagged(mapping), lent(leases)) == ([], 24)
     let_end(0)
-    assert (flagged(mapping), leases.held) == ([0], 16), "the second child has the others"
+    assert (flagged(mapping), lent(leases)) == ([0], 16), "the second child has the others"
     later = leases.lend(3, OFFSET, 8)
     del later
     assert flagged(mapping) == [0, 3]
     let_end(1)
-    assert (flagged(mapping), leases.held) == ([0, 1, 2, 3], 0)
+    assert (flagged(mapping), lent(leases)) == ([0, 1, 2, 3], 0)
     for fd in sum(ways_out, ()):
         os.close(fd)
 
@@ -402,7 +403,7 @@ def test_one_call_tells_of_all_children(leases: Leases, monkeypatch: pytest.Monk
     assert [exit_code(child) for child in children] == [0, 0, 0]
     del view
     leases.drop_ended_children()
-    assert leases.held == 0
+    assert lent(leases) == 0
     os.close(read)
     os.close(write)
 
@@ -453,7 +454,7 @@ def test_what_a_signal_handler_raises_after_a_fork_keeps_no_block_for_good(
     assert views._forking is None
     assert len(os.listdir("/proc/self/fd")) == before
     del view
-    assert (flagged(mapping), leases.held) == ([SLOT], 0)
+    assert (flagged(mapping), lent(leases)) == ([SLOT], 0)
 
 
 def test_what_a_signal_handler_raises_before_a_fork_keeps_no_block_for_good(
@@ -473,7 +474,7 @@ def test_what_a_signal_handler_raises_before_a_fork_keeps_no_block_for_good(
     leases.drop_ended_children()
     del view
     leases.drop_ended_children()
-    assert (flagged(mapping), leases.held) == ([SLOT], 0)
+    assert (flagged(mapping), lent(leases)) == ([SLOT], 0)
 
 
 def test_what_another_thread_opens_as_this_one_forks_hides_no_block(
@@ -545,7 +546,7 @@ def test_without_descriptors_a_block_is_kept_for_good(
         assert forked(gc.collect) == 0
     del view
     leases.drop_ended_children()
-    assert (flagged(mapping), leases.held) == ([], 8)
+    assert (flagged(mapping), lent(leases)) == ([], 8)
 
 
 def test_after_closing_nothing_is_given_back(mapping: Mapping, leases: Leases) -> None:

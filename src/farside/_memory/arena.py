@@ -87,16 +87,10 @@ class Arena:
             from .allocations import Allocations  # not everybody needs it
         except (ImportError, OSError):  # a Python built without libffi; no descriptors are left
             return None
-        if self.allocations is None:
-            self._locked(partial(self._begin_to_grant, Allocations))
-        allocations = self.allocations
-        if allocations is None:
+        found = self._find(nbytes, Allocations)
+        if found is None or self.allocations is None:
             return None
-        found = self._find(nbytes, allocations)
-        return None if found is None else allocations.open(*found, nbytes)
-
-    def _begin_to_grant(self, kind: type[Allocations]) -> None:
-        self.allocations = self.allocations or kind(self._mapping)
+        return self.allocations.open(*found, nbytes)
 
     def claim(self, view: memoryview) -> Ref | None:
         """Refer to a view in a granted block; None: it is in none, or the parent still has that."""
@@ -113,24 +107,26 @@ class Arena:
                 self._lock.release()
         return None
 
-    def _find(self, nbytes: int, allocations: Allocations | None = None) -> tuple[int, int] | None:
-        """Return slot and offset of a free block; with `allocations`, it is for user code."""
+    def _find(self, nbytes: int, kind: type[Allocations] | None = None) -> tuple[int, int] | None:
+        """Return slot and offset of a free block; with `kind`, of one for user code."""
         if here.pid != self._owner:
             return None
         for taken in self._taking:
             if not taken:
                 break
             try:
+                if kind is not None and self.allocations is None:
+                    self.allocations = kind(self._mapping)
                 self._reclaim()
                 found = self._allocator.allocate(nbytes)
                 if found is not None:
                     slot = found[0]
-                    if allocations is None:
+                    if kind is None or self.allocations is None:
                         self._mapping.sizes[slot] = self._allocator.size_of(slot)
                     else:
                         # 0: such a block is not free yet when the parent gives it back.
                         self._mapping.sizes[slot] = 0
-                        allocations.add(*found, nbytes)
+                        self.allocations.add(*found, nbytes)
                 self._control[ARENA_USED] = used = self._allocator.used
                 if used > self._peak:
                     self._control[ARENA_PEAK] = self._peak = used
@@ -168,12 +164,11 @@ class Arena:
     def _reclaim(self) -> None:
         """Free the blocks that neither side has any more."""
         mapping, allocations = self._mapping, self.allocations
-        slot = mapping.find_flag(0)
-        while slot >= 0:
+        slot = -1
+        while (slot := mapping.find_flag(slot + 1)) >= 0:
             mapping.flags[slot] = 0
             if allocations is None or allocations.came_back(slot):
                 self._allocator.free(slot)
-            slot = mapping.find_flag(slot + 1)
         if allocations is not None:
             for slot, sent in allocations.ended():
                 if sent:

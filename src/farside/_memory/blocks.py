@@ -68,11 +68,7 @@ class Allocator:
             raise ProtocolError(f"slot {slot} is not in use")
         self._sizes[slot] = 0
         self.used -= size
-        idle = self._idle.get(size)
-        if idle is None:
-            self._idle[size] = [slot]
-        else:
-            idle.append(slot)
+        self._idle.setdefault(size, []).append(slot)
 
     def size_of(self, slot: int) -> int:
         """Return how many bytes a block has, which may be more than asked for; 0: not in use."""

@@ -52,12 +52,6 @@ class Leases:
         self._held = 0
         self.copies = 0  # blocks that were copied, since too much was lent
 
-    @property
-    def held(self) -> int:
-        """Bytes that are lent now. To be read in the thread that calls `lend`."""
-        self._settle()
-        return self._held
-
     def lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
         """Return a writable view of a block, or of a copy of it.
 

@@ -127,10 +127,9 @@ class Mapping:
         return found if found < 0 else found - self._flags
 
     def given_back(self) -> int:
-        nbytes, slot = 0, self.find_flag(0)
-        while slot >= 0:
+        nbytes, slot = 0, -1
+        while (slot := self.find_flag(slot + 1)) >= 0:
             nbytes += self.sizes[slot]
-            slot = self.find_flag(slot + 1)
         return nbytes
 
     def commit(self, upto: int) -> bool:
