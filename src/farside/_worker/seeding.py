@@ -11,7 +11,7 @@ from .import_hook import when_imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 
@@ -34,20 +34,17 @@ def seed_all(seed: int) -> None:
     _LATE.seed = seed  # first: a library may be imported after it was looked for here
     random.seed(seed)
     for name in _LIBRARIES:
-        library = imported(name)
-        if library is None:
+        if imported(name) is None:
             _LATE.watch(name)
-        elif name == "numpy":
-            library.random.seed(seed % 2**32)
         else:
-            library.default_generator.manual_seed(seed % 2**63)
+            _seed(name, seed, accelerators=False)
 
 
 @contextmanager
 def seeded(text: str) -> Iterator[None]:
     """Seed the generators by a text, and restore their states at the end."""
     before = random.getstate()
-    known = {name: _state_of(name) for name in _LIBRARIES if imported(name) is not None}
+    restore = {name: _restorer(name) for name in _LIBRARIES if imported(name) is not None}
     outer = _LATE.seed
     try:
         seed_all(number_of(text))
@@ -56,34 +53,32 @@ def seeded(text: str) -> Iterator[None]:
         _LATE.seed = outer
         random.setstate(before)
         for name in _LIBRARIES:
-            if name in known:
-                _put_back(name, known[name])
+            if name in restore:
+                restore[name]()
             elif imported(name) is not None:  # it was imported meanwhile
-                _seed_new(name, outer)
+                _seed(name, outer)
 
 
 _LIBRARIES = {"numpy", "torch"}
 
 
-def _seed_new(name: str, seed: int | None) -> None:
-    """Seed a library that was just imported; None: at random, as its import does."""
+def _seed(name: str, seed: int | None, *, accelerators: bool = True) -> None:
+    """Seed a library; None: at random, as its import does."""
     library: Any = modules[name]
     if name == "numpy":
         library.random.seed(None if seed is None else seed % 2**32)
     elif seed is None:
         library.seed()
     else:
-        library.manual_seed(seed % 2**63)
+        (library if accelerators else library.default_generator).manual_seed(seed % 2**63)
 
 
-def _state_of(name: str) -> Any:
+def _restorer(name: str) -> Callable[[], object]:
+    """Return a function that puts the generator of a library back where it is now."""
     library: Any = modules[name]
-    return library.random.get_state() if name == "numpy" else library.get_rng_state()
-
-
-def _put_back(name: str, state: Any) -> None:
-    library: Any = modules[name]
-    (library.random.set_state if name == "numpy" else library.set_rng_state)(state)
+    if name == "numpy":
+        return partial(library.random.set_state, library.random.get_state())
+    return partial(library.set_rng_state, library.get_rng_state())
 
 
 class _Late:
@@ -100,7 +95,7 @@ class _Late:
 
     def _act(self, name: str) -> None:
         if self.seed is not None:
-            _seed_new(name, self.seed)
+            _seed(name, self.seed)
 
 
 _LATE = _Late()
