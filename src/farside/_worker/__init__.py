@@ -11,8 +11,8 @@ The protocol: `execute` (execute_iterable) with `load` (of the user's callables)
 
 Items: `maker` makes the items of `tasks` (one iterable, `shards`, or the inputs of a `mapper`) with
 `loops` and `iterables`; `outbox` and `flusher` send them. `passing` makes items again and skips
-them, beginning at a state from `snapshots` if there is one. `loader`, with `parts`, `copies` and
-`seeding`, and `torch_info` are for PyTorch.
+them, beginning at a state from `snapshots` if there is one. `loader`, with `parts` and `seeding`,
+and `torch_info` are for PyTorch.
 
 Log records: `forward`, with `log_hook` once logging is imported (`import_hook`). `stacks` reports
 where threads are.

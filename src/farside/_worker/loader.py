@@ -11,9 +11,8 @@ from struct import unpack
 from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
-from .copies import Copies
 from .import_hook import when_imported
-from .parts import Part, tell_pipe
+from .parts import Copies, Part, tell_pipe
 from .seeding import imported, number_of, seed_all, seeded
 from .torch_info import add_dataset, exchange, tell_torch
 
@@ -60,7 +59,8 @@ class Batches:
         self._seeded, self._epoch = False, -1
         self._copies = Copies()
         if _info().backend != "inline":
-            when_imported("torch", _take_one_thread)  # the data set may import it later
+            # As a DataLoader does: the threads of workers compete. It may be imported later.
+            when_imported("torch", lambda: modules["torch"].set_num_threads(1))
             # Hugging Face keeps the epoch in memory that forked workers share, and adds to it.
             epoch: Any = getattr(dataset, "__dict__", {}).get("_epoch")
             if "torch" in modules and getattr(epoch, "is_shared", bool)():
@@ -193,10 +193,6 @@ def _asked(sampler: Any, dataset: Any, seed: str, epoch: int, most: int) -> list
         getattr(getattr(each, "generator", None), "manual_seed", id)(number)
     with seeded(seed):
         return list(islice(copy, most))
-
-
-def _take_one_thread() -> None:
-    modules["torch"].set_num_threads(1)  # as a DataLoader does: the threads of workers compete
 
 
 def _note(error: Any, indices: list[Any]) -> None:
