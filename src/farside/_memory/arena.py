@@ -11,13 +11,10 @@ from .parts import BLOCK_BYTES, Ref
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import TypeVar
 
     from .allocations import Allocations
     from .mapping import Mapping
     from .parts import Part
-
-    T = TypeVar("T")
 
 ARENA_USED = 40
 """A word of the control block, from the worker: bytes of the arena that are in use.
@@ -158,7 +155,7 @@ class Arena:
     def _make_allocator(self) -> Allocator:
         return Allocator(self._mapping.arena_bytes, SLOTS, self._mapping.commit)
 
-    def _locked(self, work: Callable[[], T]) -> T | None:
+    def _locked(self, work: Callable[[], object]) -> object:
         return try_lock(self._lock, work, _PATIENCE) if here.pid == self._owner else None
 
     def _reclaim(self) -> None:
