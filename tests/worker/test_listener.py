@@ -16,7 +16,7 @@ from farside._link.frames import Frame
 from farside._payload.pickling import dumps, loads
 from farside._protocol.messages import Cmd, Status
 from farside._worker import listener, threads
-from farside._worker.listener import CommandListener, Commands, answer_aside
+from farside._worker.listener import CommandListener, Commands
 from farside._worker.maker import Maker
 from farside._worker.tasks import Tasks
 from farside._worker.threads import raise_in_thread
@@ -479,6 +479,6 @@ def test_that_stacks_cannot_be_told_is_an_answer_too(monkeypatch: pytest.MonkeyP
             return True
 
     monkeypatch.setattr(listener, "report", fail)
-    assert answer_aside(Sends(), Commands(Silent()), Cmd.REPORT_STACK, 0)
+    Commands(Sends()).hear(Cmd.REPORT_STACK, 0, b"")
     text = "the stacks cannot be told (MemoryError: no room)"
     assert sent == [(Status.STACK_REPORTED, [(text, [])])]

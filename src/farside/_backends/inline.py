@@ -17,7 +17,7 @@ from .._link.worker_base import WorkerLink
 from .._memory.parts import Part, Ref
 from .._payload.job import Job
 from .._system.signals import try_lock, with_lock
-from .._worker.listener import Commands, answer_aside
+from .._worker.listener import Commands
 from .._worker.stepwise import Stepwise
 from ..errors import LinkClosedError
 from . import callables, preparation
@@ -141,8 +141,7 @@ class InlineLink(Link):
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> bool:
         if not self._open:
             raise LinkClosedError("this side was closed")
-        if not answer_aside(self._link, self._commands, kind, epoch):
-            self._commands.put((kind, epoch, bytearray().join(parts), ()))
+        self._commands.hear(kind, epoch, bytearray().join(parts))
         return True
 
     @property

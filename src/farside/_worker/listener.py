@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from .._link.frames import Frame
     from .._link.worker_base import WorkerLink
+    from .._memory.parts import Part
     from .._payload.pickling import Body
 
     Command: TypeAlias = tuple[int, int, Body, Sequence[memoryview]]
@@ -54,17 +55,33 @@ class Commands:
     """
 
     def __init__(self, link: WorkerLink) -> None:
-        self._alert = link.alert
+        self._link = link
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
         self._first: list[Command | None] = []  # what `peek` has returned and nobody has taken
         self.tasks = Tasks()  # what that thread runs
         self.taking = Lock()  # held while it takes a command and adds the tasks of that to `tasks`
         self.leaving = 0.0  # seconds for closing the user's iterators; 0 while none are closed
 
+    def hear(self, kind: int, epoch: int, body: Body, blocks: Sequence[memoryview] = ()) -> None:
+        """Add a command that has come; but answer an aside at once, as it changes no state."""
+        if kind not in ASIDES:
+            self.put((kind, epoch, body, blocks))
+            return
+        if kind == Cmd.RETURN_TASKS:
+            numbers = sorted(self.take_back())
+            answer: Sequence[Part] = [pack(f"<{len(numbers)}Q", *numbers)]
+        else:
+            try:
+                answer = dumps(report())
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                answer = dumps([(f"the stacks cannot be told ({why})", [])])
+        self._link.send(ASIDES[Cmd(kind)], epoch, answer)
+
     def put(self, command: Command | None) -> None:
         """Add a command: its kind, epoch, body and blocks; None: the parent is gone."""
         self._queue.put(command)
-        self._alert(True)
+        self._link.alert(True)
 
     def take_back(self) -> list[int]:
         """Take back tasks that were not begun; return their numbers. The thread that puts calls it.
@@ -107,7 +124,7 @@ class Commands:
     def empty(self) -> bool:
         """Tell whether no command waits; clear the attention then."""
         if not self._first and self._queue.empty():
-            self._alert(False)
+            self._link.alert(False)
             return self._queue.empty()  # one may have come in between
         return False
 
@@ -171,22 +188,5 @@ class CommandListener:
 
     def _hear(self, frame: Frame) -> bool:
         """Queue or answer a command; tell whether it is the last. No variable keeps its body."""
-        if not answer_aside(self._link, self.commands, frame.kind, frame.epoch):
-            self.commands.put((frame.kind, frame.epoch, frame.body, frame.blocks))
+        self.commands.hear(frame.kind, frame.epoch, frame.body, frame.blocks)
         return frame.kind == Cmd.ABORT
-
-
-def answer_aside(link: WorkerLink, commands: Commands, kind: int, epoch: int) -> bool:
-    """Answer a command if it is an aside, which changes no state; tell whether it is one."""
-    if kind not in ASIDES:
-        return False
-    if kind == Cmd.RETURN_TASKS:
-        numbers = sorted(commands.take_back())
-        link.send(ASIDES[Cmd(kind)], epoch, [pack(f"<{len(numbers)}Q", *numbers)])
-        return True
-    try:
-        threads = report()
-    except Exception as error:
-        threads = [(f"the stacks cannot be told ({type(error).__name__}: {error})", [])]
-    link.send(ASIDES[Cmd(kind)], epoch, dumps(threads))
-    return True
