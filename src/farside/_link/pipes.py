@@ -75,7 +75,7 @@ class PipeLink(Link):
         self._sentinel = Descriptor()
         self._sentinel.closed = True  # until there is one to `watch`
         self._peer_ended = False
-        self._kept: list[Descriptor] = []
+        self._kept = [commands, wakes]
         self._last: Gauges | None = None  # the gauges when the link was closed
 
     def keep(self, descriptor: Descriptor) -> None:
@@ -218,8 +218,6 @@ class PipeLink(Link):
 
     def close(self) -> None:
         self._writer.close()  # first: another thread may be writing
-        self._commands.close()
-        self._wakes.close()
         for each in self._kept:
             each.close()
         self.close_reading()

@@ -195,16 +195,12 @@ def wait_for(fd: int, event: int, seconds: float | None = None) -> bool:
 
 def left_of(queue: list[Part], count: int) -> list[Part]:
     """Return the parts that are left to write after `count` bytes."""
-    done = 0
-    for part in queue:
+    for index, part in enumerate(queue):
         length = part.nbytes if isinstance(part, memoryview) else len(part)
         if count < length:
-            break
+            return [memoryview(part)[count:], *queue[index + 1 :]]
         count -= length
-        done += 1
-    else:
-        return []
-    return [memoryview(queue[done])[count:], *queue[done + 1 :]]
+    return []
 
 
 def check_gone(error: OSError) -> None:

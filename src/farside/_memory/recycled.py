@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import islice
 from pickle import PickleBuffer
 from sys import maxsize
 from typing import Any
@@ -93,14 +94,11 @@ def _fill(made: memoryview, views: Sequence[memoryview]) -> None:
 
 def _find(kept: list[tuple[int, bytearray]], nbytes: int) -> tuple[int, bytearray] | None:
     """Remove and return a buffer that is free, large enough, and not much too large."""
-    most, tries = 2 * _rounded(nbytes), _TRIED
-    for index, (size, buffer) in enumerate(kept):
-        if nbytes <= size <= most:
-            if _is_free(buffer):
-                return kept.pop(index)
-            tries -= 1
-            if not tries:
-                break
+    most = 2 * _rounded(nbytes)
+    fitting = (index for index, (size, _) in enumerate(kept) if nbytes <= size <= most)
+    for index in islice(fitting, _TRIED):
+        if _is_free(kept[index][1]):
+            return kept.pop(index)
     return None
 
 
