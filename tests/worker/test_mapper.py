@@ -102,7 +102,7 @@ def test_it_says_which_input_it_has_begun() -> None:
     run(mapper, (4, 0, True, [0, 0]), (9, 0, False, [pickle.dumps("x")]))
     assert [index for index, _ in begun] == [4, 5, 9]
     assert [where for _, where in begun] == [
-        (index, 10, shard_seed(7, 2, index), 2) for index in (4, 5, 9)
+        (index, 10, shard_seed(7, 2, index)) for index in (4, 5, 9)
     ]
     assert mapper.begun[1] == 0
 

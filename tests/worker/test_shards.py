@@ -216,7 +216,7 @@ def test_user_code_is_told_the_shard_that_it_runs_for(cycle: int) -> None:
     reader = reader_of(fn)
     list(begin(reader, Sharding(5, cycle), epoch=4, seed=9))
     assert len(told) == 2 * len(lengths) + sum(lengths)
-    assert all(where == (shard, 5, shard_seed(9, 4, shard), 4) for shard, where in told)
+    assert all(where == (shard, 5, shard_seed(9, 4, shard)) for shard, where in told)
 
 
 # The end of a shard, and of a pass ----------------------------------------------------------------

@@ -24,7 +24,7 @@ def test_torch_tells_the_shard_when_it_is_imported_later(
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     monkeypatch.setattr(torch_info, "_LATER", torch_info._Later())
     before = torch_info.told()
-    torch_info.tell_torch(lambda: (3, 8, 10, 0))
+    torch_info.tell_torch(lambda: (3, 8, 10))
     waiting = torch_info.told()
     try:
         worker = import_module("late_worker")

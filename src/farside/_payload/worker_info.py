@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     Fields: TypeAlias = tuple[str, str, int, int, int, int]
     """The fields of a `WorkerInfo` without those of the task."""
-    Task: TypeAlias = tuple[int, int | None, int, int]
-    """The shard, the number of shards if that is known, the seed of the shard, the epoch."""
+    Task: TypeAlias = tuple[int, int | None, int]
+    """The shard, the number of shards if that is known, the seed of the shard."""
 
 
 class WorkerInfo:

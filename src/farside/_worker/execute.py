@@ -174,7 +174,7 @@ class Execution:
             epoch, seed, booked, plan = pickling.loads(body)
         info = self._info
         # Through the maker: a reference to the tasks would keep the user's objects alive.
-        self._current_info = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
+        self._current_info = lambda: info.at(epoch, seed, *maker.tasks.where())
         tell(self._current_info)
         return maker.begin(plan, epoch, seed, booked)
 

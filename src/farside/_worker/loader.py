@@ -75,7 +75,7 @@ class Batches:
 
     def _one(self, number: int) -> Iterator[Any]:
         info = _info()  # torch reports the worker and not the batch, as in a DataLoader
-        task = info.index, info.count, info.shard_seed or 0, info.epoch
+        task = info.index, info.count, info.shard_seed or 0
         if info.backend == "inline":
             exchange(None)
         else:
@@ -96,16 +96,12 @@ class Batches:
     def _prepare(self, info: WorkerInfo) -> None:
         add_dataset(self._dataset)
         if info.epoch != self._epoch:
-            self._tell_epoch(info)
+            set_epoch = getattr(self._dataset, "set_epoch", None)
+            if callable(set_epoch):
+                with seeded(f"{info.seed} {info.epoch}"):  # all workers draw the same numbers there
+                    set_epoch(info.epoch)
+            self._epoch = info.epoch
         self._seed(info.shard_seed or 0)  # last: what `set_epoch` draws changes no batch
-
-    def _tell_epoch(self, info: WorkerInfo) -> None:
-        """Call ``set_epoch`` of the data set, which draws the same numbers in all workers."""
-        set_epoch = getattr(self._dataset, "set_epoch", None)
-        if callable(set_epoch):
-            with seeded(f"{info.seed} {info.epoch}"):
-                set_epoch(info.epoch)
-        self._epoch = info.epoch
 
     def _seed(self, seed: int) -> None:
         """Seed the generators that transforms draw from, as a DataLoader does."""
@@ -113,15 +109,13 @@ class Batches:
             return  # the generators are the program's own
         seed_all(seed)
         torch = imported("torch")
-        if torch is not None:
-            self._seed_accelerators(torch, seed % 2**63)
-
-    def _seed_accelerators(self, torch: Any, seed: int) -> None:
-        """Seed PyTorch's generators of accelerators: the first time, and later if any is in use."""
-        # For those that are not in use, PyTorch formats the stack: longer than many a batch takes.
+        if torch is None:
+            return
+        # Those of accelerators: the first time, and later if any is in use. For those that are not
+        # in use, PyTorch formats the stack: longer than many a batch takes.
         used = [getattr(getattr(torch, name, None), "is_initialized", bool)() for name in _SEEDED]
         if not self._seeded or any(used) or torch.backends.mps.is_available():
-            torch.manual_seed(seed)
+            torch.manual_seed(seed % 2**63)
         self._seeded = True
 
     def _batch(self, number: int) -> Any:

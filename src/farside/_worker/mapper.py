@@ -103,7 +103,7 @@ class Mapper(Tasks):
 
     def where(self) -> Task:
         index = self._next() - 1
-        return index, self._total, shard_seed(self._seed, self._epoch, max(index, 0)), self._epoch
+        return index, self._total, shard_seed(self._seed, self._epoch, max(index, 0))
 
     def _next(self) -> int:
         """Return the index of the input after the one that was begun last."""
@@ -127,9 +127,15 @@ class Mapper(Tasks):
 
     def next_batch(self, made: int) -> Iterator[Any] | None:
         """Return the rest of the batch, or the next, after `made` items; None: no task is left."""
-        if not self._has_inputs():
-            self.out_of_tasks = True
-            return None
+        while not length_hint(self._walk):
+            try:
+                first, self._skip, plain, entries = self._waiting.popleft()
+            except IndexError:
+                self.out_of_tasks = True
+                return None
+            self._begin_batch(first, entries, plain=plain)
+            if self._skip:
+                self.skips.expect(self._skip)
         if self.timed:
             self.begun[1] = 0
         begin_batch(self.begun, self.number, self._next(), made)
@@ -176,18 +182,6 @@ class Mapper(Tasks):
         """Note when a result of a flat input was made; return it, so that no frame keeps it."""
         self.begun[1] = time.monotonic_ns()
         return made
-
-    def _has_inputs(self) -> bool:
-        """Tell whether inputs are left; where a batch has ended, begin the next one."""
-        while not length_hint(self._walk):
-            try:
-                first, self._skip, plain, entries = self._waiting.popleft()
-            except IndexError:
-                return False
-            self._begin_batch(first, entries, plain=plain)
-            if self._skip:
-                self.skips.expect(self._skip)
-        return True
 
     def load(self, entry: Any) -> Any:
         """Decode an entry to its input. User code may run in that, and fail."""

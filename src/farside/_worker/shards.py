@@ -127,8 +127,7 @@ class ShardReader(Tasks):
 
     def where(self) -> Task:
         number = self._order[self._shard()]
-        count = self._sharding.total
-        return number, count, shard_seed(self._seed, self._epoch, number), self._epoch
+        return number, self._sharding.total, shard_seed(self._seed, self._epoch, number)
 
     def _shard(self) -> int:
         """Return the shard that was asked last for an item."""
