@@ -82,6 +82,11 @@ def test_two_may_wait_for_one_module() -> None:
     )
 
 
+def test_the_same_waits_only_once() -> None:
+    again = "[when_imported('colorsys', print) for _ in range(3)]"
+    assert run_python(SCRIPT.format(module="colorsys", script=again)) == "\n" + ONCE
+
+
 def test_a_module_that_is_there_is_not_waited_for() -> None:
     script = "import colorsys; acted.clear(); when_imported('colorsys', lambda: acted.append(True))"
     assert run_python(SCRIPT.format(module="colorsys", script=script)) == ONCE

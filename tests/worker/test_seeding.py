@@ -31,8 +31,8 @@ def test_a_library_that_another_thread_just_imports_is_waited_for(
 ) -> None:
     (tmp_path / "slow_library.py").write_text(LIBRARY)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(seeding, "_LIBRARIES", {"slow_library"})
-    monkeypatch.setattr(seeding, "_LATE", seeding._Late())
+    monkeypatch.setattr(seeding, "_LIBRARIES", {"slow_library": bool})
+    monkeypatch.setattr(seeding, "_late", None)
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     thread = Background(lambda: import_module("slow_library"))
     try:
@@ -46,7 +46,7 @@ def test_a_library_that_another_thread_just_imports_is_waited_for(
 
 def test_a_library_that_is_forbidden_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
-    monkeypatch.setattr(seeding, "_LATE", seeding._Late())
+    monkeypatch.setattr(seeding, "_late", None)
     for name in seeding._LIBRARIES:
         monkeypatch.setitem(sys.modules, name, None)  # so says Python's manual: no import finds it
     with seeding.seeded("text"):

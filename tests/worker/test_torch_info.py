@@ -22,7 +22,7 @@ def test_torch_tells_the_shard_when_it_is_imported_later(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(torch_info, "_MODULE", "late_worker")
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
-    monkeypatch.setattr(torch_info, "_LATER", torch_info._Later())
+    monkeypatch.setattr(torch_info, "_later", None)
     before = torch_info.told()
     torch_info.tell_torch(lambda: (3, 8, 10))
     waiting = torch_info.told()

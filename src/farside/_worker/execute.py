@@ -45,10 +45,10 @@ def execute_iterable(
     execution = Execution(link, commands, job, finalizers)
     try:
         execution.run()
-    except LinkClosedError:
-        pass  # the parent is gone
-    except SystemExit:
-        pass  # the listener raised it between two pieces of user code: the worker has to end
+    except (LinkClosedError, SystemExit):
+        # The parent is gone; or the listener raised SystemExit between two pieces of user code, as
+        # the worker has to end.
+        pass
     finally:
         execution.end()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from .._named_tuple import NamedTuple
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,20 +13,22 @@ if TYPE_CHECKING:
 
 
 def when_imported(module: str, act: Callable[[], object]) -> None:
-    """Call `act` as soon as a module is imported: at once if it has been."""
+    """Call `act` as soon as a module is imported: at once if it has been.
+
+    Asking for the same again, before the module is imported, changes nothing.
+    """
     if sys.modules.get(module) is not None:  # None there forbids the import
         __import__(module)  # another thread may just be importing it: wait until it has
         act()
-    else:
-        sys.meta_path.insert(0, _Finder(module, act))
+    elif (finder := _Finder(module, act)) not in sys.meta_path:
+        sys.meta_path.insert(0, finder)
 
 
-class _Finder:
+class _Finder(NamedTuple):
     """Finds a module by the other finders, until it is loaded: it may be found and not loaded."""
 
-    def __init__(self, module: str, act: Callable[[], object]) -> None:
-        self.module = module
-        self.act = act
+    module: str
+    act: Callable[[], object]
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name != self.module or self not in sys.meta_path:

@@ -57,9 +57,8 @@ class Part(Stateful):
             dataset, collate, self._uncopied = copies.make(dataset, collate)
             self._holder = dataset
             add_dataset(dataset)
-        self._dataset, self._size, self._drop_last, self._collate = (
-            dataset, size, drop_last, collate,
-        )  # fmt: skip
+        self._dataset, self._collate = dataset, collate
+        self._size, self._drop_last = size, drop_last
         self._seed, self._copies = seed, copies
         self._made = 0  # how many batches
         self._samples: Any = None  # the iterator, if it was made to load its state

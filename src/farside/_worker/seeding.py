@@ -31,11 +31,12 @@ def imported(name: str) -> Any:
 
 def seed_all(seed: int) -> None:
     """Seed all generators but those of accelerators."""
-    _LATE.seed = seed  # first: a library may be imported after it was looked for here
+    global _late  # noqa: PLW0603  as in the modules that are seeded
+    _late = seed  # first: a library may be imported after it was looked for here
     random.seed(seed)
-    for name in _LIBRARIES:
+    for name, seed_late in _LIBRARIES.items():
         if imported(name) is None:
-            _LATE.watch(name)
+            when_imported(name, seed_late)
         else:
             _seed(name, seed, accelerators=False)
 
@@ -45,21 +46,19 @@ def seeded(text: str) -> Iterator[None]:
     """Seed the generators by a text, and restore their states at the end."""
     before = random.getstate()
     restore = {name: _restorer(name) for name in _LIBRARIES if imported(name) is not None}
-    outer = _LATE.seed
+    global _late  # noqa: PLW0603  as above
+    outer = _late
     try:
         seed_all(number_of(text))
         yield
     finally:
-        _LATE.seed = outer
+        _late = outer
         random.setstate(before)
         for name in _LIBRARIES:
             if name in restore:
                 restore[name]()
             elif imported(name) is not None:  # it was imported meanwhile
                 _seed(name, outer)
-
-
-_LIBRARIES = {"numpy", "torch"}
 
 
 def _seed(name: str, seed: int | None, *, accelerators: bool = True) -> None:
@@ -81,21 +80,13 @@ def _restorer(name: str) -> Callable[[], object]:
     return partial(library.set_rng_state, library.get_rng_state())
 
 
-class _Late:
-    """Seeds a library as soon as it is imported: a data set may do so within its first sample."""
-
-    def __init__(self) -> None:
-        self.seed: int | None = None  # by which to seed it
-        self._watched: set[str] = set()
-
-    def watch(self, name: str) -> None:
-        if name not in self._watched:
-            self._watched.add(name)
-            when_imported(name, partial(self._act, name))
-
-    def _act(self, name: str) -> None:
-        if self.seed is not None:
-            _seed(name, self.seed)
+_late: int | None = None
+"""By which to seed a library once it is imported: a data set may do so within its first sample."""
 
 
-_LATE = _Late()
+def _seed_late(name: str) -> None:
+    if _late is not None:
+        _seed(name, _late)
+
+
+_LIBRARIES = {name: partial(_seed_late, name) for name in ("numpy", "torch")}

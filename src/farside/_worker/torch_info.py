@@ -54,17 +54,17 @@ def add_dataset(dataset: Any) -> None:
 def told() -> Any:
     """Return what torch's function returns, or will return as soon as torch is imported."""
     worker = modules.get(_MODULE)
-    return _LATER.info if worker is None else getattr(worker, "_worker_info", None)
+    return _later if worker is None else getattr(worker, "_worker_info", None)
 
 
 def exchange(info: Any) -> None:
     """Let torch's function return `info`, as soon as torch is imported."""
-    _LATER.info = info  # in any case: another thread may just be importing torch
+    global _later  # noqa: PLW0603  as that of torch
+    _later = info  # in any case: another thread may just be importing torch
     worker: Any = modules.get(_MODULE)
     if worker is None:
-        if info is not None and not _LATER.waits:
-            _LATER.waits = True
-            when_imported(_MODULE, lambda: exchange(_LATER.info))
+        if info is not None:
+            when_imported(_MODULE, _exchange_late)
     else:
         setattr(worker, "_worker_info", info)  # noqa: B010  torch has no other way
         if type(info) is _Info:  # all that calls ``default_collate`` here collates as `_Here` does
@@ -74,14 +74,12 @@ def exchange(info: Any) -> None:
                 known[tensor] = _Here(known[tensor])
 
 
-class _Later:
-    """What torch is to return: an iterator may import torch, and ask it, within its first item."""
-
-    info: Any = None
-    waits = False  # whether `exchange` is called when torch is imported
+_later: Any = None
+"""What torch is to return: an iterator may import torch, and ask it, within its first item."""
 
 
-_LATER = _Later()
+def _exchange_late() -> None:
+    exchange(_later)
 
 
 class _Here:
