@@ -2,13 +2,12 @@
 
 import os
 from collections import deque
-from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farside._link import pipes, writer
+from farside._link import pipes, reader, writer
 from farside._link.control import WORKER_WAITED, acknowledged_word
 from farside._link.frames import HEADER_SIZE, Decoder, Frame, header
 from farside._link.opening import WorkerEnds, open_link
@@ -149,7 +148,7 @@ def test_what_an_ended_worker_has_sent_is_received_in_pieces(
     os.close(sentinel)
     os.close(writer)
     worker.send(1, 1, [bytes(100_000)])
-    monkeypatch.setattr(parent._reader, "read", partial(parent._reader.read, reads=1))
+    monkeypatch.setattr(reader, "_READS", 1)
     got: deque[Frame] = deque()
     assert is_readable(parent)
     assert parent.read(got) is False

@@ -43,11 +43,14 @@ def test_it_does_not_wait(ends: tuple[Descriptor, Descriptor]) -> None:
     assert list(got) == [Frame(1, 2, b"one")]
 
 
-def test_it_reads_as_often_as_it_is_told(ends: tuple[Descriptor, Descriptor]) -> None:
+def test_it_reads_so_often_and_no_more(
+    ends: tuple[Descriptor, Descriptor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "_READS", 1)
     reader, got = FrameReader(ends[0], Decoder()), deque[Frame]()
     os.write(ends[1].fileno(), framed(b"one")[:-1])
-    assert reader.read(got, 1)  # it has not seen that nothing more is there
-    assert not reader.read(got, 1)
+    assert reader.read(got)  # it has not seen that nothing more is there
+    assert not reader.read(got)
     assert not got
 
 

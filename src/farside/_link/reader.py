@@ -39,7 +39,7 @@ class FrameReader:
         self._in_step = True
         self._culprit = "an exception of a signal handler"
 
-    def read(self, into: deque[Frame], reads: int = _READS) -> bool:
+    def read(self, into: deque[Frame]) -> bool:
         """Read until a frame is complete or nothing is left; return whether more may be there.
 
         This raises what `Link.read` does.
@@ -50,7 +50,7 @@ class FrameReader:
         fd = self.end.fileno()
         self._in_step, self._busy = False, True
         try:
-            for _ in range(reads):
+            for _ in range(_READS):
                 count = os.readv(fd, [self._decoder.buffer()])
                 if not count:
                     break

@@ -60,10 +60,9 @@ class Flusher:
             self._thread = start(self._run, "farside-flusher")
         except RuntimeError:
             return False
-        else:
-            return True
         finally:
             self._changing_here = False
+        return True
 
     def _run(self) -> None:
         try:
