@@ -149,12 +149,9 @@ class Execution:
             stage = "result"
             parts, refs = pack([self._maker.outbox.encoder.encode(result), length_of(target)])
         except BaseException as error:
-            part = None
-            if stage == "result":
-                if handlers.struck(error):
-                    stage = "call"
-                else:
-                    part = part_at_fault(result, "result", error)
+            if stage == "result" and handlers.struck(error):
+                stage = "call"  # it says nothing about the result
+            part = part_at_fault(result, "result", error) if stage == "result" else None
             # The error refers to this frame. A variable for it would make a cycle, which would keep
             # the arguments.
             self._fail(WorkerEvent.CALL_RAISED, Trouble(error, stage, None, part))
