@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
+from unittest import mock
 
 import pytest
 
 from farside._backends import starting
-from farside._backends.starting import within
+from farside._backends.starting import start, within
 
 SECONDS = 20.0
 
 
-def test_what_it_returns_and_raises() -> None:
-    undone: list[str] = []
-    assert within(SECONDS, lambda: "done", undone.append) == "done"
+def test_what_it_does_and_raises() -> None:
+    done: list[str] = []
+    within(SECONDS, lambda: done.append("done"))
+    assert done == ["done"]
     with pytest.raises(ZeroDivisionError):
-        within(SECONDS, lambda: str(1 // 0), undone.append)
-    assert undone == []
-
-
-def test_what_comes_too_late_is_undone() -> None:
-    go_on, undone = threading.Event(), threading.Event()
-
-    def work() -> str:
-        go_on.wait()
-        return "late"
-
-    results: list[str] = []
-
-    def undo(result: str) -> None:
-        results.append(result)
-        undone.set()
-
-    with pytest.raises(TimeoutError):
-        within(0.01, work, undo)
-    go_on.set()
-    assert undone.wait(SECONDS)
-    assert results == ["late"]
+        within(SECONDS, lambda: 1 // 0)
 
 
 def test_without_a_thread_it_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,14 +29,30 @@ def test_without_a_thread_it_is_done_at_once(monkeypatch: pytest.MonkeyPatch) ->
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert within(SECONDS, threading.current_thread, print) is threading.main_thread()
+    threads: list[threading.Thread] = []
+    within(SECONDS, lambda: threads.append(threading.current_thread()))
+    assert threads == [threading.main_thread()]
+
+
+def test_a_worker_that_comes_too_late_is_let_go() -> None:
+    go_on, closed = threading.Event(), threading.Event()
+
+    def begin() -> Any:
+        go_on.wait()
+        return mock.Mock(**{"link.close": closed.set})
+
+    with pytest.raises(TimeoutError):
+        start(begin, None, partial(within, 0.01))
+    assert not closed.is_set()
+    go_on.set()
+    assert closed.wait(SECONDS)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_what_comes_is_undone_where_a_signal_handler_raises_as_the_thread_starts(
+def test_a_worker_is_let_go_where_a_signal_handler_raises_as_the_thread_starts(
     monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    go_on, undone, really = threading.Event(), threading.Event(), threading.Thread.start
+    go_on, closed, really = threading.Event(), threading.Event(), threading.Thread.start
     begun = threading.Event()
 
     def start_and_raise(thread: threading.Thread) -> None:
@@ -61,16 +60,16 @@ def test_what_comes_is_undone_where_a_signal_handler_raises_as_the_thread_starts
         assert begun.wait(SECONDS)
         raise error  # as a handler that strikes now
 
-    def work() -> threading.Event:
+    def begin() -> Any:
         begun.set()
         go_on.wait()
-        return undone
+        return mock.Mock(**{"link.close": closed.set})
 
     monkeypatch.setattr(threading.Thread, "start", start_and_raise)
     with pytest.raises(error):
-        within(SECONDS, work, threading.Event.set)
+        start(begin, None, partial(within, SECONDS))
     go_on.set()
-    assert undone.wait(SECONDS)
+    assert closed.wait(SECONDS)
 
 
 @pytest.mark.parametrize(("seconds", "waits"), [(0.5, 1), (2.5, 3), (float("inf"), 4)])
@@ -91,7 +90,7 @@ def test_time_in_which_this_process_is_stopped_does_not_count(
     instead = SimpleNamespace(Event=Stopped, Lock=threading.Lock, Thread=threading.Thread)
     monkeypatch.setattr(starting, "threading", instead)
     try:
-        assert within(seconds, lambda: go_on.wait(SECONDS), lambda _: None)
+        within(seconds, lambda: go_on.wait(SECONDS))
     except TimeoutError:
         assert sum(taken) == seconds
     assert len(taken) == waits

@@ -17,26 +17,28 @@ from .base import Worker
 
 _PIECE_SECONDS = 1.0  # of a longer wait
 
-T = TypeVar("T")
 W = TypeVar("W", bound=Worker)
 
 
 def start(
     begin: Callable[[], W],
     job: Job | None = None,
-    run: Callable[[Callable[[], W]], object] = defer_sigint,
+    run: Callable[[Callable[[], object]], object] = defer_sigint,
 ) -> W:
     """Start a worker by `begin`, which `run` calls, and send it `job`, unless it has one already.
 
-    `run` defers Ctrl-C meanwhile. If anything is raised, perhaps by the handler of Ctrl-C at the
-    end, the caller does not get the worker, so its link is closed.
+    `run` defers Ctrl-C meanwhile, or raises an error before the start has come to its end. If
+    anything is raised, perhaps by the handler of Ctrl-C at the end, the caller does not get the
+    worker, so its link is closed.
     """
     begun: list[W] = []
+    failed = False
 
-    def work() -> W:
+    def work() -> None:
         begun.append(begin())
         live_workers.track(begun[0])  # at once: in a daemon thread, the process may exit meanwhile
-        return begun[0]
+        if failed:  # checked after the worker was added: what handles the error uses reverse order
+            begun[0].link.close()
 
     try:
         run(work)
@@ -46,6 +48,7 @@ def start(
                 begun[0].link.send(JOB, 0, pickling.dumps_plain(tuple(with_call_beside(job))))
         return begun[0]
     except BaseException:
+        failed = True
         for worker in begun:
             worker.link.close()
         raise
@@ -57,39 +60,34 @@ def with_call_beside(job: Job) -> Job:
     return job._replace(call=[PickleBuffer(job.call)])
 
 
-def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -> T:
+def within(seconds: float, work: Callable[[], object]) -> None:
     """Do some work in a thread, and wait for it, at most `seconds`. Ctrl-C ends the wait too.
 
-    Raise TimeoutError if the work is not done then. A result that comes after the wait is undone.
+    Raise TimeoutError if the work is not done then; it goes on nevertheless. If no thread can be
+    had, the work is done in this one.
     """
-    over, first = threading.Event(), threading.Lock()
-    results: list[T] = []
+    begun, over = threading.Lock(), threading.Event()
     errors: list[BaseException] = []
 
     def run() -> None:
+        if not begun.acquire(blocking=False):
+            return  # it is done in the other thread
         try:
-            results.append(work())
+            work()
         except BaseException as error:  # for the thread that waits
             errors.append(error)
         over.set()
-        undo_after_the_other()
 
-    def undo_after_the_other() -> None:
-        # The work ends, and the wait is abandoned: whichever comes second undoes what was done.
-        if not first.acquire(blocking=False):
-            for result in results:
-                undo(result)
-
-    try:  # a signal handler may raise as soon as the thread has begun
-        if not _begin_beside(run):
-            return defer_sigint(work, once=True)
-        _wait(over, seconds)
-        if errors:
-            raise errors.pop()  # its traceback refers to this
-        return results[0]
-    except BaseException:
-        defer_sigint(undo_after_the_other)
-        raise
+    try:
+        threading.Thread(target=run, name="farside start", daemon=True).start()
+    except RuntimeError:  # no more threads can be had, or no daemonic ones in this interpreter
+        if not begun.acquire(blocking=False):  # it runs: a signal handler has raised the error
+            raise
+        defer_sigint(work, once=True)
+        return
+    _wait(over, seconds)
+    if errors:
+        raise errors.pop()  # its traceback refers to this
 
 
 def _wait(over: threading.Event, seconds: float) -> None:
@@ -98,20 +96,3 @@ def _wait(over: threading.Event, seconds: float) -> None:
         seconds -= _PIECE_SECONDS
         if seconds <= 0:
             raise TimeoutError
-
-
-def _begin_beside(run: Callable[[], object]) -> bool:
-    """Run something in a thread; return False if no thread can be had, and it is not run."""
-    begun = threading.Lock()
-
-    def run_unless_given_up() -> None:
-        if begun.acquire(blocking=False):
-            run()
-
-    try:
-        threading.Thread(target=run_unless_given_up, name="farside start", daemon=True).start()
-    except RuntimeError:  # no more threads can be had, or no daemonic ones in this interpreter
-        if not begun.acquire(blocking=False):  # it runs: a signal handler has raised the error
-            raise
-        return False
-    return True

@@ -63,7 +63,7 @@ class SubprocessBackend(Backend):
         # multiprocessing is not made to be interrupted in the middle: its child would find no job,
         # and its locks might stay locked. But a fork server that first imports the main module may
         # take long, so a second Ctrl-C is not deferred.
-        run: Callable[[Callable[[], ProcessWorker]], object] = partial(defer_sigint, once=True)
+        run: Callable[[Callable[[], object]], object] = partial(defer_sigint, once=True)
         if options.init_timeout is not None and method == "forkserver":
             run = partial(_run_in_time, options.init_timeout)
         return start(begin, job if by_link else None, run)
@@ -136,9 +136,9 @@ def _arm() -> None:
         _armed_in = os.getpid()
 
 
-def _run_in_time(seconds: float, work: Callable[[], ProcessWorker]) -> None:
+def _run_in_time(seconds: float, work: Callable[[], object]) -> None:
     try:
-        within(seconds, work, lambda worker: worker.link.close())
+        within(seconds, work)
     except TimeoutError as error:
         raise WorkerTimeoutError(
             f"no worker was started within init_timeout={seconds} seconds: the fork server "
