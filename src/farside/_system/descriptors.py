@@ -83,14 +83,11 @@ class Descriptor:
             return work(self.fileno())  # after `add`: `close` uses the opposite order
         finally:
             self._users.discard(token)
-            if self.closed:
-                self._close_if_free()
+            if self.closed and not self._users:
+                self.close_now()
 
     def close(self) -> None:
         self.closed = True
-        self._close_if_free()
-
-    def _close_if_free(self) -> None:
         if not self._users:
             self.close_now()
 
