@@ -6,13 +6,13 @@ import contextlib
 import errno
 import functools
 import os
-import signal
 import sys
 import time
 from multiprocessing import forkserver, popen_fork, spawn
 from traceback import walk_tb
 
 from .._system.monkey_patches import patched
+from .._system.process_states import signal_name
 from . import interpreters
 from .base import CutOffError, unavailable
 from .child import FROM_OUTSIDE, REAP_SECONDS
@@ -123,8 +123,7 @@ def _killer_of_spawned(error: BaseException) -> str | None:
     found = _end_of(pids[0] if pids else None, take=True)
     if found is None or found.si_code == os.CLD_EXITED:
         return None
-    names = {int(number): number.name for number in signal.Signals}
-    name = names.get(found.si_status, "")
+    name = signal_name(found.si_status)
     return name if name in FROM_OUTSIDE else None
 
 

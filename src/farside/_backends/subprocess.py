@@ -18,7 +18,7 @@ from .._payload.job import Job
 from .._system.cgroup import OomKills
 from .._system.descriptors import Descriptor, check_room, inherited, pipe, with_standard_filled
 from .._system.monkey_patches import patched
-from .._system.process_states import is_ending, is_stopped
+from .._system.process_states import is_ending, is_stopped, signal_name
 from .._system.signals import defer_sigint
 from .._worker.process import main
 from ..errors import WorkerTimeoutError
@@ -110,10 +110,7 @@ class ProcessWorker(Worker):
         code = self._child.code
         if code is None or code >= 0:
             return ExitStatus(f"it ended with exit code {code}", code)
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:  # a real-time signal
-            name = f"signal {-code}"
+        name = signal_name(-code)
         text = f"it was killed by {name} (exit code {code})"
         if code == -signal.SIGALRM:  # see `_worker.lifeline`
             text += ", by which a worker ends a second after it got SIGHUP"

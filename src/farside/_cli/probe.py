@@ -16,6 +16,7 @@ from functools import partial
 from time import perf_counter, process_time, thread_time
 from typing import Any
 
+from .._system.process_states import signal_name
 from . import CommandError
 
 _LATE = 5.0  # seconds after its limit at which a process that does not end itself is killed
@@ -65,11 +66,8 @@ def ask(request: dict[str, Any], limit: float) -> dict[str, Any]:
 
 
 def _how_it_ended(code: int, said: str, limit: float) -> str:
-    import signal
-
     if code < 0:
-        names = {each.value: each.name for each in signal.Signals}  # real-time signals have none
-        return f"it crashes: the process was killed by {names.get(-code, f'signal {-code}')}"
+        return f"it crashes: the process was killed by {signal_name(-code)}"
     _, *stacks = _OUT_OF_TIME.split(said)
     if stacks:  # a stack begins with its innermost call; the main thread's stack comes last
         return _no_end(limit) + _place(stacks[-1].rpartition("Thread ")[2])

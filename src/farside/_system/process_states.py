@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 _PF_EXITING = 0x4  # among its flags; include/linux/sched.h names them
 
 
@@ -28,3 +30,11 @@ def fields(pid: int) -> list[bytes]:
     """Return the fields of a process from its state on."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].split()
+
+
+def signal_name(number: int) -> str:
+    """Return the name of the signal that has ended a process, such as ``"SIGKILL"``."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
