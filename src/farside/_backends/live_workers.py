@@ -58,11 +58,9 @@ def check_start(*, in_thread: bool = False) -> None:
         from multiprocessing.process import current_process  # another thread may be importing it
 
         process = current_process()
+    _check_exit()
     reason = ""
-    if _exiting:
-        end_thread_at_exit()
-        reason = _EXITING
-    elif not threading.main_thread().is_alive():
+    if not threading.main_thread().is_alive():
         reason = f"{_EXITING}: its main thread has ended"
     elif load.loading or getattr(process, "_inheriting", False):
         reason = IMPORTING
@@ -86,6 +84,13 @@ def _serves_multiprocessing() -> bool:
     return "--multiprocessing-fork" in arguments or "from multiprocessing." in "".join(command)
 
 
+def _check_exit() -> None:
+    """Raise an error if the process exits; see `end_thread_at_exit`."""
+    end_thread_at_exit()
+    if _exiting:
+        raise _refused(_EXITING)
+
+
 def track(worker: Worker) -> None:
     """Put a worker on record, unless it is there already, and remove those that have ended."""
     record = _live if worker.beside else _here
@@ -95,8 +100,7 @@ def track(worker: Worker) -> None:
     record[id(worker)] = worker
     if _exiting:  # another thread has just ended all that it found
         worker.link.close()
-        end_thread_at_exit()
-        raise _refused(_EXITING)
+        _check_exit()
 
 
 def before_exit(work: Callable[[], object]) -> None:
@@ -105,9 +109,7 @@ def before_exit(work: Callable[[], object]) -> None:
     token = object()
     try:
         _starting.add(token)
-        if _exiting:  # checked after the token was added: `close_all` does both in reverse order
-            end_thread_at_exit()
-            raise _refused(_EXITING)
+        _check_exit()  # after the token was added: `close_all` does both in reverse order
         defer_sigint(work)
     finally:
         _starting.discard(token)
