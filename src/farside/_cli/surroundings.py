@@ -66,11 +66,9 @@ def _automatic() -> dict[str, Any]:
 
 
 def _open_files() -> int | None:
-    try:
+    with suppress(ImportError, OSError):  # Windows; a policy forbids to ask
         import resource
-    except ImportError:  # pragma: no cover  Windows
-        return None
-    with suppress(OSError):  # a policy forbids to ask
+
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         return None if soft == resource.RLIM_INFINITY else soft
     return None

@@ -79,11 +79,10 @@ def _end_by_sigterm() -> None:
 
 def _keep_memory() -> None:
     """Let the C library keep freed memory, which is slow to get anew: the process is ours alone."""
-    try:
+    # Python may have no ctypes, and the C library may not be that of GNU.
+    with suppress(ImportError, AttributeError, OSError):
         import ctypes
 
         mallopt = ctypes.CDLL(None).mallopt
         for parameter in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
             mallopt(parameter, _KEPT_BYTES)
-    except (ImportError, AttributeError, OSError):
-        pass  # Python has no ctypes, or the C library is not that of GNU
