@@ -54,15 +54,13 @@ class ActorLink(DownLink):
         self.done = threading.Event()  # the worker has ended, and nobody wants what it has sent
 
     def _take_words(self, before: Words) -> None:
-        words = self._words
-        if words.revoked > before.revoked:  # return lent items: the worker waits for that
+        words, closed = self._words, self._words.closed > before.closed
+        if closed or words.revoked > before.revoked:  # return lent items: the worker waits for that
             for frame, _, _ in self._up:
-                if frame.items and frame.epoch <= words.revoked and isinstance(frame.blocks, Lent):
+                revoked = frame.items and frame.epoch <= words.revoked
+                if (closed or revoked) and isinstance(frame.blocks, Lent):
                     frame.blocks.give()  # the parent drops what is left of the frame
-        if words.closed > before.closed:
-            for frame, _, _ in self._up:  # nobody reads it
-                if isinstance(frame.blocks, Lent):
-                    frame.blocks.give()
+        if closed:  # nobody reads it
             self._up.clear()
             self._waiting = 0
             self._due.ring()
