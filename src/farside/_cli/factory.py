@@ -71,9 +71,7 @@ def _evaluate(text: str, names: dict[str, Any], module: str) -> Any:
         names = {**names, unspellable: functools.partial(functools.partial, value_of(node.func))}
         node.func = ast.Name(unspellable, ast.Load())
         return value_of(ast.fix_missing_locations(node))
-    except AttributeError as error:
-        raise CommandError(f"{module} has no {text}; name a callable of it ({error})") from None
-    except NameError as error:
+    except (AttributeError, NameError) as error:
         raise CommandError(f"{module} has no {text} ({error}); name a callable of it") from None
     except Exception as error:
         raise CommandError(f"{text} raises {type(error).__name__}: {error}") from error
