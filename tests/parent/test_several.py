@@ -973,6 +973,8 @@ def test_where_several_have_died_the_error_that_was_raised_is_the_cause() -> Non
     with iterate_in_workers(the_second_waits, 2, 2, backend="subprocess") as items:
         iterator, client = iter(items), items._current
         assert [next(iterator) for _ in range(3)] == [0, 1, 0]  # the next is one of the second
+        # If a frame of the first was still to be read, only the end of the second would be seen.
+        client.wait(deadline.When(lambda: client.core.workers[0].over))
         for member in client.members:
             member.worker.kill()
             assert member.worker.wait(SECONDS)
