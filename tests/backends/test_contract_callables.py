@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,13 @@ def test_lambda_without_cloudpickle(kind: Kind, monkeypatch: pytest.MonkeyPatch)
     assert not isinstance(caught.value.__context__, NotPicklableError)  # it is told once
     with pytest.raises(NotPicklableError, match=r"initializer\[1\]=<function"):
         kind.start(list, initializer=[jobs.note_one, lambda: None])
+
+
+def test_what_does_not_pickle_beside_a_lambda_is_named(kind: Kind) -> None:
+    if kind.name == "fork":
+        return  # as above
+    with pytest.raises(NotPicklableError, match=r"initializer\[0\]=.*lock"):
+        kind.start(lambda: [3], initializer=partial(list, threading.Lock()))
 
 
 def make_lambdas() -> Iterator[Any]:

@@ -125,10 +125,12 @@ def _named(options: Options) -> Iterator[tuple[str, Any]]:
 
 
 def _culprit(options: Options, table: Table, *, by_value: bool) -> str:
-    """Name the argument that cannot be sent."""
+    """Name the argument that cannot be sent; `by_value` if the last try was with cloudpickle."""
     for name, value in _named(options):
         try:
-            data = pickling.dumps_by_reference(value, table=table)
+            data = pickling.dumps_by_value(value, table=table) if by_value else None
+            if data is None:
+                data = pickling.dumps_by_reference(value, table=table)
         except Exception:
             return f"{name}={value!r}"
         if not by_value and refers_to_main(data):
