@@ -138,8 +138,10 @@ class Client(Steps):
     @property
     def _failed(self) -> tuple[Ending, Member] | None:
         """A failure and its worker: the first in the order of the workers."""
+        # A list: Python drops what a signal handler raises as a generator that is left is closed.
         pairs = [*zip([each.failure for each in self.core.workers], self.members, strict=True)]
-        return next(((failure, member) for failure, member in pairs if failure is not None), None)
+        failed = [(failure, member) for failure, member in pairs if failure is not None]
+        return failed[0] if failed else None
 
     def end_unmet(self) -> None:
         """End all workers if one has failed, and no open loop is left to report that."""

@@ -92,7 +92,7 @@ class Options:
             "task_timeout": self.task_timeout is not None,
             "retries": self.retries,
         }
-        return next((name for name, wanted in given.items() if wanted), None)
+        return next(iter([name for name, wanted in given.items() if wanted]), None)
 
     @property
     def spins(self) -> bool:

@@ -65,7 +65,7 @@ class GroupCore:
     @property
     def failure(self) -> Ending | None:
         """What has ended the group before its time: the failure of any worker."""
-        return next((each.failure for each in self.workers if each.failure is not None), None)
+        return next(iter([each.failure for each in self.workers if each.failure is not None]), None)
 
     @property
     def over(self) -> bool:

@@ -131,7 +131,7 @@ class Submitted(Mapped):
         left, depth, until = self._begin_to_give(workers), self.depth, monotonic() + TAKE_SECONDS
         free = self._free(workers, left, depth)
         heapify(free)
-        while free and monotonic() < until:
+        while free:
             has, index = free[0]
             entries, nbytes = self.pending.take(1, 1)
             if not entries:
@@ -141,6 +141,8 @@ class Submitted(Mapped):
                 heapreplace(free, (has + 1, index))
             else:
                 heappop(free)
+            if monotonic() >= until:
+                break
         self.slow = bool(free)  # the tasks taken so far are sent first
 
     def _free(
