@@ -184,6 +184,20 @@ def test_what_a_signal_handler_raises_meanwhile_is_no_protocol_error() -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_nor_is_what_one_raises_that_has_deleted_its_arguments() -> None:
+    def handle(number: int, frame: Any) -> None:
+        del number, frame  # as some style guides ask for where they are not used
+        raise ValueError("of the handler")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        for start in (b"", b"P"):
+            with pytest.raises(ValueError, match="of the handler"):
+                unpack(Frame(1, 1, start + pickle.dumps([Strikes()]), items=1))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 @pytest.mark.parametrize("count", [1, 2, 300])
 def test_what_could_not_be_stored_is_no_part_of_the_next_item(

@@ -28,7 +28,7 @@ from struct import Struct
 from .._memory.parts import Ref
 from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
-from . import handlers, joined, pickling, rows
+from . import joined, pickling, row_code, rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -213,9 +213,17 @@ def _split(frame: Frame) -> tuple[list[Any], pickling.Body]:
 
 
 def _unreadable(what: str, error: Exception) -> ProtocolError:
-    """Return an error for a body that cannot be read; raise the original if it is a handler's."""
-    if handlers.raised(error):
-        raise error
+    """Return an error for a body that cannot be read; raise the original if it is a handler's.
+
+    Reading a body runs only farside's own code. So if the traceback has a frame of other code, a
+    signal handler has raised the error. (`handlers.raised` misses one that deletes its arguments.)
+    """
+    ours = [globals(), *[vars(each) for each in (joined, pickling, row_code, rows)]]
+    trace = error.__traceback__
+    while trace is not None:
+        if True not in [trace.tb_frame.f_globals is each for each in ours]:
+            raise error
+        trace = trace.tb_next
     return ProtocolError(f"{what} that cannot be read: {error}")
 
 
