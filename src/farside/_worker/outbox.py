@@ -61,7 +61,7 @@ class Outbox:
         # Shorter texts are atoms, whose bytes are not counted. Where little may wait, this is low.
         self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self._few = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
-        # If long texts follow numbers, a frame of so many still has no more bytes than may wait.
+        # If long texts follow numbers, a frame of so many has as many characters as bytes may wait.
         self._many = max(self._few, min(BATCH_NUMBERS, nbytes // STR_LIMIT))
         # Bytes of rows are not counted: a frame of them has at most a quarter of what may wait.
         self.rows = Rows(self.copies, allowed=nbytes >= 4 * MAX_BYTES * BATCH_ITEMS)

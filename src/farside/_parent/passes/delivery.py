@@ -23,7 +23,7 @@ from ...errors import NotPicklableError
 from .anchors import AFTER_STATE, Anchors
 from .queues import PLAIN, Block, Queue
 
-MOST = 1000  # about how many entries of a worker a block has at most: as many as a frame
+MOST = 1000  # about how many entries of a worker a block has at most: as many as most frames
 
 
 class Delivery:
