@@ -203,6 +203,19 @@ def test_no_worker_is_started_while_the_process_exits(monkeypatch: pytest.Monkey
         Background(iterate_in_worker, list).result()
 
 
+def test_a_daemon_prints_nothing_where_the_exit_begins_just_as_it_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    end = live_workers.end_thread_at_exit
+
+    def look_just_before() -> None:
+        end()
+        monkeypatch.setattr(live_workers, "_exiting", True)
+
+    monkeypatch.setattr(live_workers, "end_thread_at_exit", look_just_before)
+    Background(live_workers.check_start).result()  # the start itself finds that it comes too late
+
+
 def test_the_exit_waits_for_a_start_until_it_is_over_or_has_failed() -> None:
     """Else an exit after it would take two seconds, and a watchdog be armed."""
     found: list[int] = []

@@ -86,8 +86,8 @@ def _serves_multiprocessing() -> bool:
 
 def _check_exit() -> None:
     """Raise an error if the process exits; see `end_thread_at_exit`."""
-    end_thread_at_exit()
-    if _exiting:
+    if _exiting:  # first: the exit may begin in between, and that ends a daemon
+        end_thread_at_exit()
         raise _refused(_EXITING)
 
 
