@@ -138,6 +138,15 @@ def test_so_many_are_kept_and_no_more(most: int, most_bytes: int, kept: int) -> 
     assert [owner(buffers.take(1000)) for _ in range(kept)] == latest
 
 
+def test_small_ones_are_kept_beside_a_larger_one_while_all_together_have_few_bytes() -> None:
+    buffers = Recycled(100, 4000)
+    sizes = [2048, *[128] * 15]
+    held = [buffers.take(size) for size in sizes]
+    assert [size for size, _ in buffers._buffers] == sizes
+    held.append(buffers.take(128))
+    assert [size for size, _ in buffers._buffers] == [128] * 16
+
+
 def test_as_many_are_kept_of_large_ones() -> None:
     """Where no number of bytes is given: of all, the new memory of large ones costs most."""
     buffers = Recycled()

@@ -32,6 +32,7 @@ class Recycled:
 
     def __init__(self, most: int = 4, most_bytes: int = maxsize) -> None:
         self._most, self._most_bytes = most, most_bytes
+        self._largest = 0  # bytes of the largest so far: where it allows, nobody adds up all sizes
         # Each with its original size, which is that of its memory.
         self._buffers: list[tuple[int, bytearray]] = []
 
@@ -75,8 +76,11 @@ class Recycled:
         if found is None:
             size = _rounded(nbytes or 1)
             found = size, bytearray(size)
-            room = self._most_bytes - size
-            while kept and (len(kept) >= self._most or sum([each[0] for each in kept]) > room):
+            room, self._largest = self._most_bytes - size, max(self._largest, size)
+            while kept and (
+                len(kept) >= self._most
+                or (len(kept) * self._largest > room and sum([each[0] for each in kept]) > room)
+            ):
                 del kept[0]  # views of it keep it alive
         return kept, *found
 
