@@ -196,8 +196,8 @@ def _fill(boxed: Boxed, make: Callable[[int], object]) -> int:
     return count
 
 
-def _text(number: int) -> str:
-    return f"{number:0255}"
+def _text(number: int, length: int = 63) -> str:
+    return "\N{GRINNING FACE}" * (length - 6) + f"{number:06}"
 
 
 def test_after_numbers_more_of_them_make_a_batch() -> None:
@@ -216,7 +216,10 @@ def test_texts_after_numbers_stay_within_the_budget() -> None:
     for nbytes in (300_000, 1 << 20):
         boxed = Boxed(nbytes=nbytes)
         _fill(boxed, int)
-        assert BATCH_ITEMS < _fill(boxed, _text) <= nbytes // len(_text(0))
+        assert BATCH_ITEMS < _fill(boxed, _text) <= BATCH_NUMBERS
+        assert nbytes / 2 < len(boxed.sink.frames[-1][0].body) <= nbytes
+        _fill(boxed, int)
+        assert _fill(boxed, lambda number: _text(number, 64)) < BATCH_ITEMS, "they count as pickles"
         boxed.close()
 
 

@@ -40,12 +40,12 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
     """Take items from the iterator of the pass."""
     made, outbox, look_up = maker.made, maker.outbox, maker.look_up
     put, entries, copies, rows = outbox.put, outbox.entries, outbox.copies, outbox.rows
-    add, short, atoms, low, high = entries.append, outbox.short, _ATOMS, -INT_LIMIT, INT_LIMIT
+    add, atoms, low, high = entries.append, _ATOMS, -INT_LIMIT, INT_LIMIT
     item = nothing = NOTHING
     last, maker.looking = look_up(made) - 1, False
     if last < 0:
         return LEFT
-    watched, row, add_row = maker.watched, rows.kind, rows.add
+    watched, row, add_row, short = maker.watched, rows.kind, rows.add, outbox.short
     try:
         for item in maker.source(maker.iterator):
             kind = type(item)
@@ -69,7 +69,7 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
                 last, maker.looking = look_up(made + 1) - 1, False
                 if last < 0:
                     return LEFT
-                watched, row, add_row = maker.watched, rows.kind, rows.add
+                watched, row, add_row, short = maker.watched, rows.kind, rows.add, outbox.short
             made += 1  # at the end of the loop: see the docstring of this module
     except LinkClosedError:
         raise  # from farside's own code: user code uses no link
@@ -87,13 +87,13 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
     """
     made, outbox, look_up = maker.made, maker.outbox, maker.look_up
     put, entries, copies, rows = outbox.put, outbox.entries, outbox.copies, outbox.rows
-    add, short, atoms, low, high = entries.append, outbox.short, _ATOMS, -INT_LIMIT, INT_LIMIT
+    add, atoms, low, high = entries.append, _ATOMS, -INT_LIMIT, INT_LIMIT
     function, timed, begun = mapper.function, mapper.timed, mapper.begun
     item = nothing = NOTHING
     last, maker.looking = look_up(made) - 1, False
     if last < 0:
         return LEFT
-    watched, row, add_row = maker.watched, rows.kind, rows.add
+    watched, row, add_row, short = maker.watched, rows.kind, rows.add, outbox.short
     try:
         while True:
             inputs = mapper.next_batch(made)
@@ -127,7 +127,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                     last, maker.looking = look_up(made + 1) - 1, False
                     if last < 0:
                         return LEFT
-                    watched, row, add_row = maker.watched, rows.kind, rows.add
+                    watched, row, add_row, short = maker.watched, rows.kind, rows.add, outbox.short
                 made += 1
     except LinkClosedError:
         raise

@@ -47,8 +47,7 @@ class Outbox:
 
     The thread that makes items calls all methods. The flusher's thread may send what waits at any
     moment. Items that are sent are booked in the `window`, which knows the credit of the parent.
-    Up to `nbytes` bytes may wait in all. With `spins`, the thread looks for credit for a moment
-    before it sleeps.
+    Up to `nbytes` bytes may wait. With `spins`, the thread looks for credit before it sleeps.
     """
 
     def __init__(
@@ -58,11 +57,13 @@ class Outbox:
         # are pieces (see `joined`), or pickles where none are made any more.
         self.entries: list[Any] = []
         self.copies: dict[type, AddCopy] = dict(ADD_COPY)  # empty while few items are plain
-        # Shorter texts are atoms, whose bytes are not counted. Where little may wait, this is low.
-        self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
-        self._few = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
-        # If long texts follow numbers, a frame of so many has as many characters as bytes may wait.
-        self._many = max(self._few, min(BATCH_NUMBERS, nbytes // STR_LIMIT))
+        # How many items a frame has, and below how many characters a text is an atom, whose bytes
+        # are not counted (few where little may wait); then the same after a frame of numbers.
+        few = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
+        short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
+        many = max(few, min(BATCH_NUMBERS, nbytes // STR_LIMIT))
+        self._limits = (few, short), (many, min(short, STR_LIMIT // 4))
+        self._most, self.short = self._limits[0]
         # Bytes of rows are not counted: a frame of them has at most a quarter of what may wait.
         self.rows = Rows(self.copies, allowed=nbytes >= 4 * MAX_BYTES * BATCH_ITEMS)
         self.refused = False  # whether the last `put` has failed
@@ -90,6 +91,7 @@ class Outbox:
         self.drop()
         self._window.reset()
         self._misses, self._joins, self._tiny = 0, True, False
+        self._most, self.short = self._limits[0]
         self._joiner.begin()
         self.rows.begin()
 
@@ -140,10 +142,7 @@ class Outbox:
 
     def is_full(self) -> bool:
         """Tell whether it is time to send, whatever the parent does."""
-        return len(self.entries) >= self._most() or self.nbytes >= self.full
-
-    def _most(self) -> int:
-        return self._many if self._tiny and self.rows.kind is Rows else self._few
+        return len(self.entries) >= self._most or self.nbytes >= self.full
 
     def send_due(self, made: int, *, each: bool) -> int:
         """Send what is due; return how many items may be made in all: `made` if without credit."""
@@ -154,7 +153,7 @@ class Outbox:
                 self.flusher.call()
         stop = self._window.stop(self._link.acknowledged(self._epoch))
         # `look_up` is called after the first item of a batch, so that the flusher hears of it.
-        return min(stop, made + (self._most() if self.entries and not each else 1))
+        return min(stop, made + (self._most if self.entries and not each else 1))
 
     def wait_for_credit(self, made: int) -> bool:
         """Wait until a further item may be made; False: a command came, or the parent is gone."""
@@ -214,6 +213,7 @@ class Outbox:
         if not self.entries:  # else pieces wait, which `settle` would make void
             self._joins = self._joiner.settle()
             self.rows.settle(self.nbytes)
+            self._most, self.short = self._limits[self._tiny and self.rows.kind is Rows]
 
     def drop(self) -> None:
         """Drop what waits to be sent: the parent does not want it any more."""
