@@ -130,10 +130,10 @@ def test_what_a_forked_child_prints_goes_nowhere(tmp_path: Path, subprocess_kind
     assert done == (0, "0", "")
 
 
-CLOSES = """\
-import os, resource, sys
+COMES = """\
+import os, resource, signal, sys
 from functools import partial
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 
 if __name__ == "__main__":
     from tests.scripts.starting import start
@@ -143,6 +143,11 @@ if __name__ == "__main__":
             print(list(numbers))
 
     come()
+"""
+
+CLOSES = (
+    COMES
+    + """\
     resource_tracker.ensure_running()
     tracker = vars(resource_tracker._resource_tracker)["_fd"]
     os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -161,6 +166,7 @@ if __name__ == "__main__":
         except BlockingIOError:
             print()
 """
+)
 
 
 @pytest.mark.parametrize("then", ["file", "pipe", "nothing"])
@@ -170,19 +176,9 @@ def test_a_program_that_has_closed_all_descriptors(tmp_path: Path, kind: Kind, t
     assert done == (0, 2 * "[0, 1, 2]\n" + rest, "")
 
 
-LOSES = """\
-import os, resource, signal, sys
-from functools import partial
-from multiprocessing import forkserver, resource_tracker
-
-if __name__ == "__main__":
-    from tests.scripts.starting import start
-
-    def come() -> None:
-        with start(partial(range, 3)) as numbers:
-            print(list(numbers))
-
-    come()
+LOSES = (
+    COMES
+    + """\
     server, tracker = vars(forkserver._forkserver), vars(resource_tracker._resource_tracker)
     fd, pids = server["_forkserver_alive_fd"], [server["_forkserver_pid"], tracker["_pid"]]
     if sys.argv[1] == "later":
@@ -208,6 +204,7 @@ if __name__ == "__main__":
         except ChildProcessError:
             print("reaped")
 """
+)
 
 
 @pytest.mark.parametrize("ends", ["before", "later"])
