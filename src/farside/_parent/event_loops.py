@@ -133,12 +133,10 @@ def _resolver(future: Future[bool], value: bool) -> Callable[[], object]:  # noq
     A loop drops what a signal handler raises in a callback, and the task would wait for ever. A
     handler can run between any two steps of Python code, so what is returned has none.
     """
-    # Each iterator asks the one before it for one item. The first has False for a future that is
-    # not done, and ends if it is done. Then the others end too, and `next` returns None.
-    not_done = iter(future.done, True)
+    # Each asks the one before it for one item. If the future is done, all end: that does nothing.
+    not_done = iter(future.done, True)  # False
     values = map({False: value}.__getitem__, not_done)
-    results_set = map(future.set_result, values)
-    return partial(next, results_set, None)
+    return partial(next, map(future.set_result, values), None)
 
 
 class TrioWaiter:
@@ -172,10 +170,8 @@ class TrioWaiter:
             self._cancel_soon(scope)
 
     def _cancel_soon(self, scope: Any) -> None:
-        try:
+        with suppress(self._trio.RunFinishedError):  # nobody waits any more
             self._token.run_sync_soon(scope.cancel)
-        except self._trio.RunFinishedError:
-            pass  # nobody waits any more
 
     def outlast(self, cancelled: BaseException) -> list[BaseException]:  # noqa: ARG002
         self._shielded = True
