@@ -1,16 +1,19 @@
 """The entry points.
 
 Their options are in `farside.options`, with a text for each.
+
+Each function imports what it needs when it is called. A worker imports the user's main module, and
+with it this one, but seldom calls one of its functions. So workers start sooner. Elsewhere all is
+imported at once, since a call that imports much would block an event loop.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from ._parent.iterable import RemoteIterable, SubinterpreterIterable, SubprocessIterable
-from ._parent.options import MAP_BUFFER_BYTES, check
-from ._parent.several import iterate_shards, map_inputs
+from ._parent.defaults import MAP_BUFFER_BYTES
 from ._parent.signatures import complete, takes
+from ._worker.load import importing
 from .options import SeveralOptions, SubinterpreterOptions, SubprocessOptions, WorkerOptions
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack, overload
 
+    from ._parent.iterable import RemoteIterable, SubinterpreterIterable, SubprocessIterable
     from .errors import FarsideError
 
     class _ShardOptions(SeveralOptions, total=False):
@@ -35,6 +39,9 @@ if TYPE_CHECKING:
         task_timeout: float | None
         retries: int
 
+
+if not importing():
+    from ._parent import several  # noqa: F401  for `iterable` and `options` too
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -73,6 +80,9 @@ def iterate_in_subprocess(
         ...     sum(numbers)
         3
     """
+    from ._parent.iterable import SubprocessIterable
+    from ._parent.options import check
+
     return SubprocessIterable(
         check(fn, backend="subprocess", **complete(iterate_in_subprocess, options))
     )
@@ -109,6 +119,9 @@ def iterate_in_subinterpreter(
         ...     sum(numbers)
         3
     """
+    from ._parent.iterable import SubinterpreterIterable
+    from ._parent.options import check
+
     return SubinterpreterIterable(
         check(fn, backend="subinterpreter", **complete(iterate_in_subinterpreter, options))
     )
@@ -175,6 +188,9 @@ def iterate_in_worker(
         ...     sum(numbers)
         3
     """
+    from ._parent.iterable import RemoteIterable
+    from ._parent.options import check
+
     return RemoteIterable(check(fn, **complete(iterate_in_worker, options)))
 
 
@@ -288,6 +304,8 @@ def iterate_in_workers(
         ...     list(numbers)
         [0, 0, 0, 1, 1, 2]
     """
+    from ._parent.several import iterate_shards
+
     return iterate_shards(
         fn,
         shards,
@@ -476,6 +494,8 @@ def map_in_workers(
         ...     list(results)
         [3, 1, 2]
     """
+    from ._parent.several import map_inputs
+
     return map_inputs(
         function,
         items,

@@ -10,8 +10,9 @@ from sys import modules
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._parent.checks import check_callable, count, flag, shown
+from ._parent.defaults import DEFAULTS
 from ._parent.iterable import RemoteIterable
-from ._parent.options import DEFAULTS, buffer_size_of
+from ._parent.options import buffer_size_of
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
 from ._protocol.credit import UNLIMITED

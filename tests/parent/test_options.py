@@ -15,7 +15,8 @@ import pytest
 
 from farside import iterate_in_subinterpreter, iterate_in_subprocess, iterate_in_worker
 from farside._link.spinning import SPIN_ITEMS
-from farside._parent.options import BUFFER_BYTES, SHUTDOWN_SECONDS, check
+from farside._parent.defaults import BUFFER_BYTES, SHUTDOWN_SECONDS
+from farside._parent.options import check
 from farside._protocol.credit import UNLIMITED
 
 if TYPE_CHECKING:

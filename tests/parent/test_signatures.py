@@ -19,7 +19,8 @@ from farside import (
     map_in_workers,
     options,
 )
-from farside._parent.options import DEFAULTS, check
+from farside._parent.defaults import DEFAULTS
+from farside._parent.options import check
 from farside._parent.signatures import complete, takes
 
 _ENTRIES = [

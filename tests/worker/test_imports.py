@@ -70,6 +70,23 @@ def test_a_worker_imports_nothing_heavy(entry: str) -> None:
     assert not imported & HEAVY
 
 
+IMPORT_ENTRY_POINTS = "from farside import iterate_in_worker, map_in_workers"
+IN_PROCESS = "import multiprocessing.process as p; p._current_process._inheriting = True"
+IN_INTERPRETER = "import farside._worker.load as load; load.loading = True"
+
+
+@pytest.mark.parametrize("where", [IN_PROCESS, IN_INTERPRETER], ids=["process", "interpreter"])
+def test_a_worker_that_imports_the_entry_points_imports_nothing_of_the_parent(where: str) -> None:
+    imported = imported_by(f"{where}; {IMPORT_ENTRY_POINTS}")
+    parent = {f"farside._parent{name}" for name in ("", ".defaults", ".signatures")}
+    of_parent = ("farside._parent", "farside._backends")
+    assert {each for each in imported if each.startswith(of_parent)} == parent
+
+
+def test_another_process_imports_all_before_a_call_that_might_block_an_event_loop() -> None:
+    assert "farside._parent.iterable" in imported_by(IMPORT_ENTRY_POINTS)
+
+
 LOAD_BUNDLE = """
 import marshal
 found = []

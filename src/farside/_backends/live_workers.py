@@ -53,16 +53,11 @@ def check_start(*, in_thread: bool = False) -> None:
     # means that a thread of farside would wait). And a process that is itself a worker would start
     # others without end while it imports the main script or the module of fn, or if it runs a
     # frozen program that does not notice that it is a worker.
-    process: object = None
-    if "multiprocessing.process" in sys.modules:  # its workers have imported it
-        from multiprocessing.process import current_process  # another thread may be importing it
-
-        process = current_process()
     _check_exit()
     reason = ""
     if not threading.main_thread().is_alive():
         reason = f"{_EXITING}: its main thread has ended"
-    elif load.loading or getattr(process, "_inheriting", False):
+    elif load.importing():
         reason = IMPORTING
     elif getattr(sys, "frozen", False) and _serves_multiprocessing():
         reason = (

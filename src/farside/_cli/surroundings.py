@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._backends.registry import available_backends, choose
-from .._parent.options import ARENA_BYTES
+from .._parent.defaults import ARENA_BYTES
 from .._system.cgroup import memory_limit, processors
 from ..errors import BackendUnavailableError
 

@@ -3,7 +3,8 @@
 What users hold: `iterable` has RemoteIterable. Its loops are in `results` (``for``) and
 `async_results` (``async for``), which share `one_pass` and `decoding`. It also uses `calls` (of
 methods, and for stacks), `next_pass` (states and epochs) and `stats`, with `counters`. `options`,
-`several`, `signatures` and `checks` check the arguments of users.
+`several`, `signatures` and `checks` check the arguments of users; the default values of options are
+in `defaults`.
 
 The workers: a `client` has a `member` for each. Its `steps` change the core of `_protocol`, with
 one lock and a mailbox. `received` feeds the core with frames, and `effects` carries out what it

@@ -1,4 +1,4 @@
-"""The options that the user asked for: every default and every check is here, once."""
+"""The options that the user asked for: every check is here, once."""
 
 from __future__ import annotations
 
@@ -13,25 +13,13 @@ from .._backends import registry
 from .._link.spinning import SPIN_ITEMS
 from .._protocol.credit import UNLIMITED
 from .._system.cgroup import processors
-from ..options import START_METHODS, WorkerOptions
+from ..options import START_METHODS
 from . import checks
 from .checks import check_callable, count, flag, limit, seconds, shown
+from .defaults import ARENA_MOST, BUFFER_BYTES, DEFAULTS, MAP_BUFFER_BYTES
 
 if TYPE_CHECKING:
     from .._payload.job import Call, Pickles
-
-BUFFER_BYTES = 1 << 20
-"""Default of ``buffer_bytes``. With items of 100 kB it keeps both sides busy. A quarter of it would
-halve the throughput, since waking a process costs as much as moving such an item. And it is little
-compared with the memory of a Python process."""
-
-MAP_BUFFER_BYTES = 1 << 22
-"""The same for maps and executors, where the thread of the loop sends inputs too, in messages of at
-most a quarter of it. With arrays of 100 kB in and out, a map is 1.6 times as fast as with 1 MiB."""
-
-ARENA_BYTES = 1 << 30  # default of ``arena_bytes``: address space; memory is taken as it is used
-ARENA_MOST = 1 << 47  # largest ``arena_bytes``: what a process can address
-SHUTDOWN_SECONDS = 4.0  # half of it for an orderly end, a quarter after SIGTERM
 
 
 @dataclass(frozen=True)
@@ -99,33 +87,6 @@ class Options:
         """Whether each side looks for a moment before it sleeps: see `_link.spinning`."""
         few = self.counts_items and (self.buffer_size or 0) <= SPIN_ITEMS
         return few and not self.sends_inputs and self.worker_count < (processors() or 1)
-
-
-DEFAULTS: WorkerOptions = {
-    "initializer": None,
-    "finalizer": None,
-    "seed": None,
-    "buffer_size": None,
-    "buffer_bytes": BUFFER_BYTES,
-    "arena_bytes": ARENA_BYTES,
-    "backend": "auto",
-    "backend_options": None,
-    "fallback": "subprocess",
-    "mp_context": None,
-    "daemon": False,
-    "env": None,
-    "name": None,
-    "worker_index": 0,
-    "worker_count": 1,
-    "wait": True,
-    "timeout": None,
-    "init_timeout": None,
-    "shutdown_timeout": SHUTDOWN_SECONDS,
-    "forward_logs": True,
-    "max_restarts": 0,
-    "verify_replay": True,
-}
-"""Every option with its default, in the order in which signatures show them."""
 
 
 _FLAGS = ("daemon", "forward_logs", "verify_replay", "wait")

@@ -13,8 +13,9 @@ from .._worker.iterables import length_of
 from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
 from .checks import MAX_LEN, check_callable, count, flag, limit, shown
+from .defaults import MAP_BUFFER_BYTES
 from .iterable import RemoteIterable
-from .options import MAP_BUFFER_BYTES, Options, check, check_setup
+from .options import Options, check, check_setup
 from .passes.batches import Plan
 from .passes.fingerprint import fingerprint
 from .passes.inputs import Inputs

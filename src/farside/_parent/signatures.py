@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from inspect import Parameter
 from typing import Any, TypeVar
 
-from .options import DEFAULTS
+from .defaults import DEFAULTS
 
 F = TypeVar("F", bound="Callable[..., Any]")
 

@@ -15,10 +15,19 @@ if TYPE_CHECKING:
 
     from .._payload.job import Call, Job, Preparation
 
-loading = False  # whether this is a worker that is importing the main module, or what fn needs
+loading = False  # whether this interpreter is importing the main module, or what fn needs
 
 # The former module __main__ must outlive its replacement: code of it still runs.
 _replaced: list[ModuleType] = []
+
+
+def importing() -> bool:
+    """Return whether this is a worker that is importing the main module, or what ``fn`` needs."""
+    # Not imported: without that module, this is no process of multiprocessing. And the variable is
+    # missing while another thread imports it.
+    process = sys.modules.get("multiprocessing.process")
+    current = getattr(process, "_current_process", None)
+    return loading or getattr(current, "_inheriting", False)
 
 
 def load_call(job: Job) -> Call:
