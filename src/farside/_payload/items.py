@@ -107,12 +107,17 @@ def pack(
     return pickling.dumps_plain(_converted(entries, kinds, refs)), refs
 
 
-def for_order(entries: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
+def for_order(
+    entries: Sequence[Any], keys: row_code.Keys | None
+) -> tuple[bool, Sequence[Any] | rows.Packed]:
     """Turn the entries of inputs, which have no blocks and no marks, into what a worker is sent.
 
     Returns whether each entry is the input itself, and what to pickle for all of them. Only the
     entries of a list are looked at: those of a range are numbers, and those of a tuple are atoms.
+    With `keys`, each entry stands for a dictionary (see `rows`).
     """
+    if keys is not None:
+        return True, rows.Packed(keys, entries)
     if type(entries) is not list:
         return True, entries
     kinds = set(map(type, entries))

@@ -7,18 +7,18 @@ of an item in it: keys are variables. The code for a dictionary with the keys "i
         try:
             (k0, k1,), (v0, v1,) = given, given.values()
         except (ValueError, RuntimeError):
-            return False
-        if k0 is not K0 and (type(k0) is not str or k0 != K0): return False
-        if k1 is not K1 and (type(k1) is not str or k1 != K1): return False
+            return 0
+        if k0 is not K0 and (type(k0) is not str or k0 != K0): return 0
+        if k1 is not K1 and (type(k1) is not str or k1 != K1): return 0
         size = 18
         if type(v0) is int and (-536870912 < v0 < 536870912 or ...): pass
         elif type(v0) is str: size += len(v0)
-        elif type(v0) not in ATOMS: return False
+        elif type(v0) not in ATOMS: return 0
         if type(v1) is str: size += len(v1)
         elif ...
-        if size > 240: return False
+        if size > 240: return 0
         entries.append((v0, v1,))
-        return True
+        return size
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Keys: TypeAlias = tuple[str, ...]
-    Add: TypeAlias = Callable[[Any, list[Any]], bool]
+    Add: TypeAlias = Callable[[Any, list[Any]], int]
     Make: TypeAlias = Callable[[list[Any]], list[dict[str, Any]]]
 
 MAX_BYTES = 240
-"""The most bytes that a row is counted as. So the bytes of rows need not be added up: a frame of
-them cannot fill more of ``buffer_bytes`` than it may."""
+"""The most bytes that a row is counted as. So a worker need not add up the bytes of rows: a frame
+of them cannot fill more of ``buffer_bytes`` than it may."""
 
 MAX_KEYS = 10  # of a dictionary: checking more costs as much as pickling them
 
@@ -72,7 +72,10 @@ def is_like(item: Any, sample: Any) -> bool:
 
 
 def adder(sample: Any) -> Add:
-    """Return a function that adds an item to entries if it is like a sample, and tells whether."""
+    """Return a function that adds an item to entries if it is like a sample.
+
+    The function returns how many bytes the item is counted as, or 0 if it was not added.
+    """
     keyed = type(sample) is dict
     keys = tuple(sample) if keyed else ()
     kinds = tuple(map(type, sample.values() if keyed else sample))
@@ -86,9 +89,9 @@ def adder(sample: Any) -> Add:
             *[_OTHER_KEY.format(number) for number in range(len(keys))],
             f"size = {ATOM_BYTES * len(kinds)}",
             *[line for number, kind in enumerate(kinds) for line in _look(number, kind)],
-            f"if size > {MAX_BYTES}: return False",
+            f"if size > {MAX_BYTES}: return 0",
             f"entries.append({row.format(_values(len(kinds)))})",
-            "return True",
+            "return size",
         ]
         made = keep(_adders, name, _compiled("given, entries", lines, keys))
     return made
@@ -143,12 +146,12 @@ def _taken(kind: type, count: int) -> list[str]:
         "try:",
         f"    {apart}",
         "except (ValueError, RuntimeError):",
-        "    return False",
+        "    return 0",
     ]
 
 
 _ROWS: dict[type, str] = {dict: "({},)", list: "[{}]", tuple: "given"}
-_OTHER_KEY = "if k{0} is not K{0} and (type(k{0}) is not str or k{0} != K{0}): return False"
+_OTHER_KEY = "if k{0} is not K{0} and (type(k{0}) is not str or k{0} != K{0}): return 0"
 _SMALL = 1 << 29  # integers below that are compared in a third of the time of others
 _IN_LIMITS = f"-{_SMALL} < v{{0}} < {_SMALL} or -{INT_LIMIT} < v{{0}} < {INT_LIMIT}"
 _LOOKS = {
@@ -166,4 +169,4 @@ def _look(number: int, kind: type) -> list[str]:
         "if " + _LOOKS[kind],
         *["elif " + _LOOKS[other] for other in (int, str) if other is not kind],
     ]
-    return [look.format(number) for look in [*looks, "elif type(v{0}) not in ATOMS: return False"]]
+    return [look.format(number) for look in [*looks, "elif type(v{0}) not in ATOMS: return 0"]]

@@ -20,6 +20,7 @@ from .plain import ADD_COPY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from .plain import AddCopy
@@ -64,11 +65,11 @@ class Rows:
         """Look at the entries of a frame, which are of these types; return them without rows.
 
         This is not called if each entry stands for a dictionary. ``bytes`` are pieces if there is a
-        `start` (see `joined`).
+        `start` (see `joined`); if that is empty, they are pickles.
         """
         if self.keys is not None and entries:
             self._to_end, keys = True, self.keys
-            return [_dict(keys, each) if type(each) is tuple else each for each in entries]
+            return [dict_of(keys, each) if type(each) is tuple else each for each in entries]
         if self.kind is Rows and self._tries and len(entries) >= _STEP:
             self._look_at(entries, start if len(kinds) == 1 else None)
         return entries
@@ -115,8 +116,8 @@ class Rows:
                 self._copies.pop(tuple, None)
 
 
-def _add_nothing(item: Any, entries: list[Any]) -> bool:  # noqa: ARG001  no item is of its type
-    return False
+def _add_nothing(item: Any, entries: list[Any]) -> int:  # noqa: ARG001  no item is of its type
+    return 0
 
 
 class _PlainReader(pickle.Unpickler):
@@ -127,11 +128,12 @@ class _PlainReader(pickle.Unpickler):
 
 
 def _read(start: bytes, piece: bytes) -> Any:
-    """Return the item of a piece (see `joined`) if it is a dictionary; else None.
+    """Return the item of a piece (see `joined`), or of a pickle, if it is a dictionary; else None.
 
     (Long lists and tuples are no rows, since the generated code would take too long.)
     """
-    if not piece.startswith(_DICT):
+    at = len(HEAD) if start else _AFTER_FRAME
+    if piece[at : at + 1] != _DICT:
         return None
     try:
         return _PlainReader(BytesIO(start + piece)).load()
@@ -139,19 +141,30 @@ def _read(start: bytes, piece: bytes) -> Any:
         return None
 
 
-_DICT = HEAD + b"}"  # what the piece of a dictionary begins with
+_DICT = b"}"  # what the pickle of a dictionary begins with
+_AFTER_FRAME = 11  # where that is in a whole pickle: after its protocol, and the size of its frame
 
 
-def _dict(keys: row_code.Keys, row: tuple[Any, ...]) -> dict[str, Any]:
+def dict_of(keys: row_code.Keys, row: tuple[Any, ...]) -> dict[str, Any]:
     return dict(zip(keys, row))  # noqa: B905  same length; strict costs here
 
 
-def dump(keys: row_code.Keys, rows: list[tuple[Any, ...]]) -> bytes:
+def dump(keys: row_code.Keys, rows: Iterable[tuple[Any, ...]]) -> bytes:
     """Pickle rows with these keys: the keys, and then the values of all."""
     return pickle.dumps((keys, list(chain.from_iterable(rows))), 5)
 
 
-def load(stream: memoryview) -> list[dict[str, Any]]:
+class Packed:
+    """Rows that unpickle as a list of dictionaries."""
+
+    def __init__(self, keys: row_code.Keys, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._stream = dump(keys, rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load, (self._stream,)
+
+
+def load(stream: memoryview | bytes) -> list[dict[str, Any]]:
     """Return dictionaries, from the stream that `dump` has made of their rows."""
     keys, values = pickle.loads(stream)
     made = row_code.maker(keys)(values)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._payload.items import for_order
 from ..._system.cgroup import processors
+
+if TYPE_CHECKING:
+    from ..._payload.row_code import Keys
+    from ..._payload.rows import Packed
 
 BATCH_SECONDS = 0.002
 """How long a batch should take a worker: much longer than its frame costs. It is not shorter, since
@@ -40,10 +44,18 @@ class Plan(NamedTuple):
 class Batch:
     """A run of consecutive inputs that a worker was given, with the index of the first one."""
 
-    __slots__ = ("done", "entries", "first", "left", "nbytes", "skip", "tries")
+    __slots__ = ("done", "entries", "first", "keys", "left", "nbytes", "skip", "tries")
 
-    def __init__(self, first: int, entries: Sequence[Any], nbytes: int, skip: int = 0) -> None:
+    def __init__(
+        self,
+        first: int,
+        entries: Sequence[Any],
+        nbytes: int,
+        skip: int = 0,
+        keys: Keys | None = None,
+    ) -> None:
         self.first, self.entries, self.nbytes = first, entries, nbytes
+        self.keys = keys  # of the dictionaries for which the entries stand: see `_payload.rows`
         self.skip = skip  # how many results of the first one had arrived before
         self.done = 0  # for how many of the inputs the results are in blocks
         self.tries = 0  # how many workers the first one has cost
@@ -52,14 +64,15 @@ class Batch:
         self.left = 0
 
     @property
-    def order(self) -> tuple[int, int, bool, Sequence[Any]]:
+    def order(self) -> tuple[int, int, bool, Sequence[Any] | Packed]:
         """What the worker is sent."""
-        return self.first, self.skip, *for_order(self.entries)
+        return self.first, self.skip, *for_order(self.entries, self.keys)
 
     def part(self, at: int, end: int) -> Batch:
         """Return a batch of some of the inputs."""
         entries = self.entries[at:end]
-        part = Batch(self.first + at, entries, self.nbytes * len(entries) // len(self.entries))
+        nbytes = self.nbytes * len(entries) // len(self.entries)
+        part = Batch(self.first + at, entries, nbytes, keys=self.keys)
         if not at:
             part.skip, part.tries = self.skip, self.tries
         return part

@@ -101,7 +101,7 @@ class Mapped(Answers):
             entries, nbytes = supply.take(share, max(1, plan.nbytes // 4))
             if entries:
                 if self.anchors.due:
-                    self.anchors.add(self._numbered, 0, entries[0], PLAIN)
+                    self.anchors.add(self._numbered, 0, supply.first_of(entries), PLAIN)
                 self.give(index, entries, nbytes, skip)
                 left[index] += len(entries)
             if supply.refused is not None:
@@ -124,7 +124,7 @@ class Mapped(Answers):
 
     def give(self, index: int, entries: Sequence[Any], nbytes: int, skip: int = 0) -> None:
         """Assign the next inputs to a worker, and queue the order that sends them."""
-        batch = Batch(self._numbered, entries, nbytes, skip)
+        batch = Batch(self._numbered, entries, nbytes, skip, self._supply.keys)
         self._assigned[index].add(batch)
         if index in self._one_by_one:
             self._one_by_one[index].extend(batch.singles())

@@ -6,21 +6,25 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, count, islice
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._memory.recycled import Recycled
 from ..._payload import handlers
 from ..._payload.encoder import Encoder
 from ..._payload.items import Stored
 from ..._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT
+from ..._payload.rows import Rows, dict_of
 from ..._protocol.order import BEGIN, Place
 from ..._worker.iterables import resumable
 from .. import not_sent
 from . import own_iterators
 
+if TYPE_CHECKING:
+    from ..._payload.row_code import Keys
+
 TAKE_SECONDS = 0.001  # after so long, the inputs taken so far go to the workers, however few
 _MOST_KEPT, _MOST_KEPT_BYTES = 256, 1 << 27  # how much memory for large contents is kept
-STEADY, _MOST_QUICK = 6, 10
+STEADY, _MOST_QUICK = 6, 12
 """When inputs came at once `STEADY` times in a row, the next ones are expected to. They are taken
 together, each time twice as many, and `1 << _MOST_QUICK` at most. Until then, an input is sent
 before the next one is taken, since the iterator may wait for the result of the first."""
@@ -59,6 +63,11 @@ class Supply:
         self.ended = False
         self._items: Any = iter(())
         self._quick = 0  # how many times in a row inputs came at once
+        self._copies = {**ADD_COPY}
+        self._rows = Rows(self._copies, allowed=True)
+        self._counted = 0  # bytes of the inputs that were no rows, as `Rows.settle` needs them
+        # The keys of the dictionaries for which the entries that were taken last stand.
+        self.keys: Keys | None = None
         self.taken = 0  # how many inputs were taken, which is the index of the next one
         self.error: BaseException | None = None  # of the iterator, if that has ended it
         # The error of the input after those that were taken last, if it cannot be pickled. Whoever
@@ -157,12 +166,25 @@ class Supply:
             self._items, self._quick = chain(entries, self._items), _MOST_QUICK
         begun = monotonic()
         at_once = 1 << self._quick if self._quick >= STEADY else 1
-        found = self._take_each(min(most, at_once), nbytes)
+        taken, size = self._take_each(min(most, at_once), nbytes)
         # A run ends after TAKE_SECONDS. Any time beyond that was taken by its last input.
         quick = monotonic() - begun < (TAKE_SECONDS if at_once == 1 else 2 * TAKE_SECONDS)
         self._quick = min(self._quick + 1, _MOST_QUICK) if quick else 0
         self.steady = self._quick >= STEADY
-        return found
+        return self._without_rows(taken), size
+
+    def _without_rows(self, entries: list[Any]) -> list[Any]:
+        """Return entries without rows, unless all are: then set `keys`."""
+        rows, kinds = self._rows, set(map(type, entries))
+        self.keys = rows.keys if kinds == {tuple} else None
+        if self.keys is None:
+            entries = rows.take_in(entries, kinds, b"")
+        rows.settle(self._counted)
+        return entries
+
+    def first_of(self, entries: Sequence[Any]) -> Any:
+        """Return the first of the entries that were taken last, as one that is no row."""
+        return entries[0] if self.keys is None else dict_of(self.keys, entries[0])
 
     def _take_part(self, most: int) -> range:
         items: range = self._items
@@ -175,6 +197,7 @@ class Supply:
     def _take_each(self, most: int, nbytes: int) -> tuple[list[Any], int]:
         entries: list[Any] = []
         add, low, high = entries.append, -INT_LIMIT, INT_LIMIT
+        row, add_row = self._rows.kind, self._rows.add
         total, until = 0, monotonic() + TAKE_SECONDS
         most, over, refused = min(most, 1 + nbytes // ATOM_BYTES), False, False
         try:
@@ -185,7 +208,7 @@ class Supply:
                     add(item)
                 else:
                     refused = True
-                    total += self._add(item, entries)
+                    total += (kind is row and add_row(item, entries)) or self._add(item, entries)
                     refused = False
                     if total >= nbytes:
                         break
@@ -212,12 +235,13 @@ class Supply:
         if type(item) is str and len(item) < STR_LIMIT:
             entries.append(item)
             return len(item)
-        add_copy = ADD_COPY.get(type(item))
-        if add_copy is not None and (nbytes := add_copy(item, entries)):
-            return nbytes
-        entry = self._encoder.encode(item)
-        entries.append(entry)
-        return entry.nbytes if isinstance(entry, Stored) else len(entry)
+        add_copy = self._copies.get(type(item))
+        if add_copy is None or not (nbytes := add_copy(item, entries)):
+            entry = self._encoder.encode(item)
+            entries.append(entry)
+            nbytes = entry.nbytes if isinstance(entry, Stored) else len(entry)
+        self._counted += nbytes
+        return nbytes
 
 
 TOO_FEW = (
