@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,6 +110,32 @@ def test_a_dictionary_that_changes_in_the_middle_is_no_row() -> None:
         gc.set_threshold(*before)
         gc.enable()
     assert 0 in found
+
+
+def test_the_error_of_a_signal_handler_is_not_lost() -> None:
+    add, struck, raised = adder({"id": 1, "text": "a"}), 0, 0
+
+    def strike(*_: object) -> None:
+        nonlocal struck
+        struck += 1
+        raise RuntimeError
+
+    def add_until_struck() -> None:
+        seen = struck
+        signal.setitimer(signal.ITIMER_REAL, 0.0001)
+        while struck == seen:
+            add({"id": 1, "text": "a"}, [])
+
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        for _ in range(200):
+            try:
+                add_until_struck()
+            except RuntimeError:
+                raised += 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert raised == struck == 200
 
 
 def test_a_row_that_changes_is_as_it_was() -> None:

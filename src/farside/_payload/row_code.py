@@ -4,8 +4,9 @@ The code is made from text, as in `collections.namedtuple` and `dataclasses`. Th
 of an item in it: keys are variables. The code for a dictionary with the keys "id" and "text"::
 
     def code(given, entries):
+        values = given.values()
         try:
-            (k0, k1,), (v0, v1,) = given, given.values()
+            (k0, k1,), (v0, v1,) = given, values
         except (ValueError, RuntimeError):
             return 0
         if k0 is not K0 and (type(k0) is not str or k0 != K0): return 0
@@ -131,16 +132,19 @@ def _taken(kind: type, count: int) -> list[str]:
     Without a GIL, other threads may change the item meanwhile, so it is copied first. With a GIL,
     they can run only at a call or a jump. From Python 3.12 on, that also holds for the cyclic
     garbage collector, which may run user code. (A RuntimeError means that such code has changed a
-    dictionary.)
+    dictionary.) Signal handlers run there too, so no call is within the ``try``: their errors must
+    not pass for those of the item.
     """
     lines = ["given = given.copy()"] if FREE_THREADED and kind is not tuple else []
     apart = f"{_values(count)}, = given"
     if kind is dict and version_info >= (3, 12):
+        lines.append("values = given.values()")
         keys = ", ".join([f"k{number}" for number in range(count)])
-        apart = f"({keys},), ({_values(count)},) = given, given.values()"
+        apart = f"({keys},), ({_values(count)},) = given, values"
     elif kind is dict:
+        lines.append("given = given.items()")
         apart = ", ".join([f"(k{number}, v{number})" for number in range(count)])
-        apart += ", = given.items()"
+        apart += ", = given"
     return [
         *lines,
         "try:",
