@@ -271,15 +271,16 @@ def test_a_signal_handler_takes_in_what_is_waited_for_further_up(
 
 
 @pytest.mark.usefixtures("_for_good")
+@pytest.mark.parametrize("error", [ZeroDivisionError, RuntimeError, OSError, ValueError])
 def test_an_exception_of_a_signal_handler_ends_the_wait(
-    group: Group, one: tuple[Member, WorkerLink]
+    group: Group, one: tuple[Member, WorkerLink], error: type[Exception]
 ) -> None:
     def handle() -> None:
-        raise ZeroDivisionError
+        raise error
 
     with on_signal(handle):
         striking = strike_soon(group.waiting)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(error):
             group.client.wait(never())
         striking.result()
     assert not is_led(group.waiting)

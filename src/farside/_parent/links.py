@@ -10,6 +10,7 @@ from math import ceil
 from threading import get_ident
 from typing import TYPE_CHECKING
 
+from .._payload import handlers
 from .._protocol.effects import BROKEN
 from .._system.signals import defer_sigint
 from .._system.wakeup import Wakeup
@@ -109,7 +110,10 @@ class Links:
         milliseconds = ceil(seconds * 1000) if seconds and not busy else 0
         try:
             events = poll.poll(milliseconds)
-        except RuntimeError:  # in a signal handler: the wait that it interrupts uses this poll
+        except RuntimeError as error:
+            if handlers.raised(error):
+                raise
+            # This is a signal handler, and the wait that it interrupts uses this poll.
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
         if self.inline_members and awaited is not None:
