@@ -22,23 +22,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack, overload
 
     from ._parent.iterable import RemoteIterable, SubinterpreterIterable, SubprocessIterable
+    from ._parent.signatures import MapOptions, ShardOptions
     from .errors import FarsideError
-
-    class _ShardOptions(SeveralOptions, total=False):
-        in_order: bool
-        cycle_length: int | None
-        shuffle_shards: bool
-        rank: int
-        world_size: int
-        length: int | None
-        max_restarts: int
-        verify_replay: bool
-
-    class _MapOptions(SeveralOptions, total=False):
-        in_order: bool
-        task_timeout: float | None
-        retries: int
-
 
 if not importing():
     from ._parent import several  # noqa: F401  for `iterable` and `options` too
@@ -203,7 +188,7 @@ if TYPE_CHECKING:
         num_workers: int,
         *,
         setup: None = None,
-        **options: Unpack[_ShardOptions],
+        **options: Unpack[ShardOptions],
     ) -> RemoteIterable[T]: ...
 
     @overload
@@ -213,7 +198,7 @@ if TYPE_CHECKING:
         num_workers: int,
         *,
         setup: None = None,
-        **options: Unpack[_ShardOptions],
+        **options: Unpack[ShardOptions],
     ) -> RemoteIterable[T]: ...
 
     @overload
@@ -223,7 +208,7 @@ if TYPE_CHECKING:
         num_workers: int,
         *,
         setup: Callable[[], M],
-        **options: Unpack[_ShardOptions],
+        **options: Unpack[ShardOptions],
     ) -> RemoteIterable[T]: ...
 
     @overload
@@ -233,7 +218,7 @@ if TYPE_CHECKING:
         num_workers: int,
         *,
         setup: Callable[[], M],
-        **options: Unpack[_ShardOptions],
+        **options: Unpack[ShardOptions],
     ) -> RemoteIterable[T]: ...
 
 
@@ -336,7 +321,7 @@ if TYPE_CHECKING:
         setup: None = None,
         flat: Literal[True],
         on_error: Literal["return"],
-        **options: Unpack[_MapOptions],
+        **options: Unpack[MapOptions],
     ) -> RemoteIterable[T | FarsideError]: ...
 
     @overload
@@ -348,7 +333,7 @@ if TYPE_CHECKING:
         setup: Callable[[], M],
         flat: Literal[True],
         on_error: Literal["return"],
-        **options: Unpack[_MapOptions],
+        **options: Unpack[MapOptions],
     ) -> RemoteIterable[T | FarsideError]: ...
 
     @overload
@@ -360,7 +345,7 @@ if TYPE_CHECKING:
         setup: None = None,
         flat: Literal[True],
         on_error: Literal["raise", "skip"] = "raise",
-        **options: Unpack[_MapOptions],
+        **options: Unpack[MapOptions],
     ) -> RemoteIterable[T]: ...
 
     @overload
@@ -372,7 +357,7 @@ if TYPE_CHECKING:
         setup: Callable[[], M],
         flat: Literal[True],
         on_error: Literal["raise", "skip"] = "raise",
-        **options: Unpack[_MapOptions],
+        **options: Unpack[MapOptions],
     ) -> RemoteIterable[T]: ...
 
     @overload
@@ -384,7 +369,7 @@ if TYPE_CHECKING:
         setup: None = None,
         flat: Literal[False] = False,
         on_error: Literal["return"],
-        **options: Unpack[_MapOptions],
+        **options: Unpack[MapOptions],
     ) -> RemoteIterable[T | FarsideError]: ...
 
     @overload
@@ -396,7 +381,7 @@ if TYPE_CHECKING:
         setup: Callable[[], M],
         flat: Literal[False] = False,
         on_error: Literal["return"],
-        **options: Unpack[_MapOptions],
+        **options: Unpack[MapOptions],
     ) -> RemoteIterable[T | FarsideError]: ...
 
     @overload
@@ -408,7 +393,7 @@ if TYPE_CHECKING:
         setup: None = None,
         flat: Literal[False] = False,
         on_error: Literal["raise", "skip"] = "raise",
-        **options: Unpack[_MapOptions],
+        **options: Unpack[MapOptions],
     ) -> RemoteIterable[T]: ...
 
     @overload
@@ -420,7 +405,7 @@ if TYPE_CHECKING:
         setup: Callable[[], M],
         flat: Literal[False] = False,
         on_error: Literal["raise", "skip"] = "raise",
-        **options: Unpack[_MapOptions],
+        **options: Unpack[MapOptions],
     ) -> RemoteIterable[T]: ...
 
 

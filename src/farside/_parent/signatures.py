@@ -5,9 +5,28 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .defaults import DEFAULTS
+
+if TYPE_CHECKING:
+    from ..options import SeveralOptions
+
+    class ShardOptions(SeveralOptions, total=False):
+        in_order: bool
+        cycle_length: int | None
+        shuffle_shards: bool
+        rank: int
+        world_size: int
+        length: int | None
+        max_restarts: int
+        verify_replay: bool
+
+    class MapOptions(SeveralOptions, total=False):
+        in_order: bool
+        task_timeout: float | None
+        retries: int
+
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
