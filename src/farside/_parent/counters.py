@@ -45,7 +45,7 @@ class Counters:
     def next(self, core: GroupCore, delivery: Delivery) -> _Latest:
         """Return the new `latest` for a pass that begins, whose items `delivery` will bring."""
         latest = self.latest
-        sums = _sums(core, latest)
+        sums = _sums(core, latest, latest.last)
         return _Latest(sums, latest.delivery, core.epoch + 1, delivery, monotonic(), [])
 
     def end(self, epoch: int) -> None:
@@ -56,22 +56,16 @@ class Counters:
 
     def totals(self, core: GroupCore) -> Totals:
         latest = self.latest
-        return _with_items(_sums(core, latest), latest.delivery)
+        return _sums(core, latest, latest.last, latest.delivery)
 
 
-def _sums(core: GroupCore, latest: _Latest) -> Totals:
-    """Return the sums up to now, except what was taken in the latest pass."""
-    before = _with_items(latest.before, latest.last)
-    if latest.epoch != core.epoch or latest.delivery is None:
-        return before
-    nbytes = sum([each.inbox.nbytes for each in core.workers])
-    seconds = (latest.ended[0] if latest.ended else monotonic()) - latest.began
-    return Totals(before.items, before.nbytes + nbytes, before.seconds + seconds, before.failed)
-
-
-def _with_items(sums: Totals, delivery: Delivery | None) -> Totals:
-    """Add to the sums what a loop has got."""
-    if delivery is None:
-        return sums
-    items, failed = sums.items + delivery.delivered, sums.failed + delivery.failed_inputs
-    return Totals(items, sums.nbytes, sums.seconds, failed)
+def _sums(core: GroupCore, latest: _Latest, *taken: Delivery | None) -> Totals:
+    """Return the sums up to now, with what loops have taken from these deliveries."""
+    items, nbytes, seconds, failed = latest.before
+    for delivery in taken:
+        if delivery is not None:
+            items, failed = items + delivery.delivered, failed + delivery.failed_inputs
+    if latest.epoch == core.epoch and latest.delivery is not None:
+        nbytes += sum([each.inbox.nbytes for each in core.workers])
+        seconds += (latest.ended[0] if latest.ended else monotonic()) - latest.began
+    return Totals(items, nbytes, seconds, failed)
