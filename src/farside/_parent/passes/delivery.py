@@ -74,8 +74,10 @@ class Delivery:
         if self.over:
             return True
         for index in self.needs:
-            worker = workers[index]
-            if worker.inbox.frames or worker.over or self.queues[index].waiting:
+            worker, queue = workers[index], self.queues[index]
+            if worker.inbox.frames or worker.over:
+                return True
+            if queue.at < len(queue.entries) or queue.marks:
                 return True
         return False
 
