@@ -46,7 +46,7 @@ class FrameReader:
         """
         if not self._in_step:
             raise ProtocolError(f"{self._culprit} struck while frames were read")
-        before, count = len(into), 1
+        before, count, came = len(into), 1, 0
         fd = self.end.fileno()
         self._in_step, self._busy = False, True
         try:
@@ -55,7 +55,8 @@ class FrameReader:
                 if not count:
                     break
                 self._decoder.filled(count, into)
-                if len(into) > before:
+                came = len(into) - before
+                if came:
                     break
         except BlockingIOError:
             self._in_step = True
@@ -75,7 +76,7 @@ class FrameReader:
         if not count:
             cut = " in the middle of a frame" if self._decoder.partial else ""
             raise LinkClosedError(f"the worker's stream has ended{cut}")
-        if len(into) > before:
+        if came:
             self._look_at(into[-1], sum([each.items for each in islice(into, before, None)]))
         return True
 

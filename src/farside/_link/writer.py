@@ -159,8 +159,9 @@ class FrameWriter:
         try:
             if not counts:  # else an earlier call has written, before an exception struck
                 # The second frame, if there is one, goes along: the reader is woken once for both.
-                both = parts + self._queue[1][0] if len(self._queue) > 1 else parts
-                first = both if len(both) <= IOV_MAX else parts
+                first = parts
+                if len(self._queue) > 1 and len(parts) + len(self._queue[1][0]) <= IOV_MAX:
+                    first = parts + self._queue[1][0]
                 # One call of C code writes and stores the count: no exception comes in between.
                 counts.extend(map(os.writev, (self._fileno(),), (first,)))
         except BlockingIOError:

@@ -32,16 +32,14 @@ def take_in(client: Client, member: Member) -> bool:
         return False
     if member.worker.observer is not None:
         member.observe()
-    before = len(frames)
+    more = not _RECORDS.issuperset(map(_KIND, frames))
     client.core.workers[index].receive_items(frames)  # this needs no lock: see its docstring
-    if not frames:
-        return True
-    more = len(frames) < before or not _RECORDS.issuperset(map(_KIND, frames))
-    try:
-        client.change(partial(_take_frames, client, member))
-    except ProtocolError:
-        frames.clear()  # no later frame is trusted, and they may hold memory
-        raise
+    if frames:
+        try:
+            client.change(partial(_take_frames, client, member))
+        except ProtocolError:
+            frames.clear()  # no later frame is trusted, and they may hold memory
+            raise
     return more
 
 
