@@ -35,7 +35,8 @@ class Map:
         plan = Plan(WORKERS, False, True, None, 1 << 20, "raise", 0)
         self._given, self.sizes = [0] * WORKERS, list[int]()
         self._workers: Any = [
-            SimpleNamespace(inbox=SimpleNamespace(received=0)) for _ in range(WORKERS)
+            SimpleNamespace(inbox=SimpleNamespace(received=0, frames=()), over=False)
+            for _ in range(WORKERS)
         ]
         inputs = range(1 << 20 if total is None else max(total, least))
         self._delivery = MappedInOrder(plan, Supply(lambda: iter(inputs), total=total))
@@ -49,6 +50,10 @@ class Map:
         sizes = [len(task[3]) for tasks in orders.values() for task in tasks]
         self.sizes += sizes
         return max(sizes, default=0)
+
+    def ready(self) -> bool:
+        """Tell whether the loop has no need to wait."""
+        return self._delivery.ready(self._workers)
 
     @property
     def left(self) -> list[int]:
@@ -85,6 +90,32 @@ def test_workers_that_are_never_out_of_long_inputs_are_given_one_at_a_time(
     for _ in range(50):
         assert this.refill() == 1
         this.answer(1)
+
+
+def test_a_loop_that_waits_gives_inputs_to_workers_that_have_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    this = Map(monkeypatch, 2)
+    for _ in range(5):
+        this.refill()
+        assert not this.ready()
+        this.answer(1)
+        assert this.ready()
+
+
+def test_a_loop_does_not_wait_where_there_is_room_for_inputs_that_come_slowly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Supply, "steady", False)  # each is sent before the next one is taken
+    this = Map(monkeypatch, 2)
+    rounds = 0
+    while not rounds or this.ready():
+        this.refill()
+        rounds += 1
+    assert rounds > WORKERS
+    assert min(this.left) > 1
+    this.answer(1)
+    assert this.ready()
 
 
 def test_a_moment_without_a_processor_makes_no_smaller_batches(

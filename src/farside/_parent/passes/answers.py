@@ -90,15 +90,15 @@ class Answers(Delivery):
             without_frames(cause)  # whoever keeps it must not keep our frames, and so the pass
         return [error]
 
-    def take_entries(self, queue: Queue, most: int) -> list[Any]:
-        """Take entries of a worker out, up to the next mark."""
+    def take_entries(self, queue: Queue, count: int) -> list[Any]:
+        """Take entries of a worker out. There must be as many before the next mark."""
         mine = self._assigned[queue.index]
-        entries = queue.take(min(queue.run, most))
+        entries = queue.take(count)
         if self.plan.flat:
-            self.progress.took(mine.number, len(entries))
+            self.progress.took(mine.number, count)
             if mine.batches[0].left:  # a dead worker's last results: nothing follows in the frame
-                mine.pass_left(len(entries))
+                mine.pass_left(count)
         else:
-            self.front += len(entries)
-            mine.advance(len(entries), self.progress)
+            self.front += count
+            mine.advance(count, self.progress)
         return entries

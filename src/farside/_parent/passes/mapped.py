@@ -55,6 +55,8 @@ class Mapped(Answers):
         # For each worker that gets one input at a time: the batches still to be sent.
         self._one_by_one: dict[int, deque[Batch]] = {}
         self._size = BatchSize(self.most_inputs)
+        # What `_left` was as the latest `refill` found no room; None: something else has ended it.
+        self._filled: list[int] | None = None
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self._begin_block()
@@ -78,10 +80,12 @@ class Mapped(Answers):
     def ready(self, workers: Sequence[ParentCore]) -> bool:
         if self.cleared or super().ready(workers):
             return True
-        # While the loop waits for the next result, other workers can be given inputs. (No check for
-        # a settled input is needed: `take` would have found it just now.)
-        more = not self._supply.ended and (self.source is None or self.source.has_come)
-        return more and self.room(self._left(workers)) is not None
+        # While the loop waits for the next result, workers that answer can be given inputs. (No
+        # check for a settled input is needed: `take` would have found it just now.)
+        if self._supply.ended or not (self.source is None or self.source.has_come):
+            return False
+        left = self._left(workers)
+        return left != self._filled and self.room(left) is not None
 
     # What workers are given -----------------------------------------------------------------
 
@@ -89,6 +93,7 @@ class Mapped(Answers):
         """Take inputs, and give them to the workers that have the fewest."""
         plan, supply = self.plan, self._supply
         begun, left = monotonic(), self._begin_to_give(workers)
+        self._filled = None
         while not supply.ended and (room := self.room(left)) is not None:
             index, share = room
             if done := supply.pass_over():
@@ -114,6 +119,8 @@ class Mapped(Answers):
             if not supply.steady or monotonic() - begun >= TAKE_SECONDS:
                 self.slow = True  # send these inputs first: the next one may take long to come
                 break
+        else:
+            self._filled = left
 
     def _begin_to_give(self, workers: Sequence[ParentCore]) -> list[int]:
         """Send inputs that go one by one, measure the workers' speed, and return `_left`."""

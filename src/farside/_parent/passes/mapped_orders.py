@@ -97,7 +97,7 @@ class MappedAsTheyCome(Mapped):
                 if queue.at_mark:
                     found, source = self.pass_mark(queue), None
                 else:
-                    found = self.take_entries(queue, self._most)
+                    found = self.take_entries(queue, min(queue.run, self._most))
                     source = queue.source.needed
                 if found:
                     self._next = queue.index + 1
