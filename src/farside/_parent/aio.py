@@ -83,7 +83,7 @@ class AsyncWait:
         look = True in [each.link.to_be_looked_at for each in members if each.link is not None]
         # Otherwise the descriptors show everything, and the wait needs no limit.
         if end is not None or due is not None or client.core.has_limits or look:
-            seconds = min(seconds_until(end), seconds_until(due))
+            seconds = seconds_until(end, due)
         here = members and client.waiting.links.inline_members
         if here or True in [member.congested for member in client.members]:
             seconds = _UNTOLD_SECONDS if seconds is None else min(seconds, _UNTOLD_SECONDS)

@@ -194,7 +194,7 @@ class Waiting:
         members, token = client.awaited(wanted), object()
         try:
             self.tell_waiting(members, token, on=True)
-            seconds = min(map(seconds_until, (end, client.core.deadline, client.chores.due)))
+            seconds = seconds_until(end, client.core.deadline, client.chores.due)
             begun = monotonic()
             came = self.links.look(client, seconds, members)
         finally:
@@ -243,8 +243,7 @@ class Waiting:
                 self._others.remove(lock)
 
 
-def seconds_until(moment: float | None) -> float:
-    """Return how long a single wait for a moment may last: `LONGEST_SECONDS` at most."""
-    if moment is None:
-        return LONGEST_SECONDS
-    return min(LONGEST_SECONDS, max(0.0, moment - monotonic()))
+def seconds_until(*moments: float | None) -> float:
+    """Return how long a single wait may last until one of these: `LONGEST_SECONDS` at most."""
+    known = [each for each in moments if each is not None]
+    return min(LONGEST_SECONDS, max(0.0, min(known) - monotonic())) if known else LONGEST_SECONDS

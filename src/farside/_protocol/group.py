@@ -80,7 +80,7 @@ class GroupCore:
     @property
     def deadline(self) -> float | None:
         """When to call `expire` if nothing arrives before; None: never."""
-        deadlines = [each.deadline for each in self.workers]
+        deadlines = [each.deadline for each in self.workers] if self.has_limits else []
         return min([each for each in deadlines if each is not None], default=None)
 
     @property
