@@ -95,8 +95,8 @@ class BatchSize:
         # A worker without inputs waits for the parent, not for the function. Counting it would make
         # batches smaller, where larger ones are the cure. So if some are idle, only those workers
         # count that may have been busy all the time: no more than there are processors.
-        now, more = monotonic(), answers - self._answers
-        if more < self.inputs or now == self.measured:
+        more = answers - self._answers
+        if more < self.inputs or (now := monotonic()) == self.measured:
             return
         if idle and self._most > 1:
             workers = max(1, min(workers - idle, self._processors))

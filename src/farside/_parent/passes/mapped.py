@@ -124,7 +124,8 @@ class Mapped(Answers):
 
     def _begin_to_give(self, workers: Sequence[ParentCore]) -> list[int]:
         """Send inputs that go one by one, measure the workers' speed, and return `_left`."""
-        self._give_next(workers)
+        if self._one_by_one:
+            self._give_next(workers)
         left, given = self._left(workers), sum([each.count for each in self._assigned])
         self._size.measure(given - sum(left), self.plan.workers, left.count(0))
         return left
