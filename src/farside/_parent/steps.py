@@ -103,7 +103,7 @@ class Steps:
     @property
     def taking_in_here(self) -> bool:
         """Whether this thread is reading or handling frames, further up its stack."""
-        return self.taking_in == threading.get_ident()
+        return self.taking_in is not None and self.taking_in == threading.get_ident()
 
     @property
     def stepping_here(self) -> bool:
