@@ -237,6 +237,6 @@ class PipeLink(Link):
 
 def _as_it_is_now(part: Part) -> Part:
     """Copy a part, unless its owner cannot change it while it waits for room."""
-    if isinstance(part, memoryview) and type(part.obj) is not bytes:
+    if type(part) is memoryview and type(part.obj) is not bytes:
         return bytes(part)
     return part

@@ -197,7 +197,7 @@ def wait_for(fd: int, event: int, seconds: float | None = None) -> bool:
 def left_of(queue: list[Part], count: int) -> list[Part]:
     """Return the parts that are left to write after `count` bytes."""
     for index, part in enumerate(queue):
-        length = part.nbytes if isinstance(part, memoryview) else len(part)
+        length = part.nbytes if type(part) is memoryview else len(part)
         if count < length:
             return [memoryview(part)[count:], *queue[index + 1 :]]
         count -= length

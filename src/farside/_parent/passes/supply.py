@@ -237,9 +237,9 @@ class Supply:
             return len(item)
         add_copy = self._copies.get(type(item))
         if add_copy is None or not (nbytes := add_copy(item, entries)):
-            entry = self._encoder.encode(item)
+            entry: Any = self._encoder.encode(item)
             entries.append(entry)
-            nbytes = entry.nbytes if isinstance(entry, Stored) else len(entry)
+            nbytes = entry.nbytes if type(entry) is Stored else len(entry)
         self._counted += nbytes
         return nbytes
 
