@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import islice
 from pickle import PickleBuffer
 from sys import maxsize
 from typing import Any
@@ -59,8 +58,9 @@ class Recycled:
         views = [memoryview(part).cast("B") for part in parts]
         nbytes = sum([view.nbytes for view in views])
         kept, size, buffer = self._get(nbytes)
-        for view in views:  # if it was shortened: any contents do, and zeros would be new memory
-            buffer.extend(view[: max(0, nbytes - len(buffer))])
+        for view in views:
+            if len(buffer) < nbytes:  # it was shortened: any contents do; zeros would be new memory
+                buffer.extend(view[: nbytes - len(buffer)])
         del buffer[nbytes:]  # its memory stays, unless that is more than twice as large
         with memoryview(buffer) as made:
             _fill(made, views)
@@ -98,11 +98,14 @@ def _fill(made: memoryview, views: Sequence[memoryview]) -> None:
 
 def _find(kept: list[tuple[int, bytearray]], nbytes: int) -> tuple[int, bytearray] | None:
     """Remove and return a buffer that is free, large enough, and not much too large."""
-    most = 2 * _rounded(nbytes)
-    fitting = (index for index, (size, _) in enumerate(kept) if nbytes <= size <= most)
-    for index in islice(fitting, _TRIED):
-        if _is_free(kept[index][1]):
-            return kept.pop(index)
+    most, left = 2 * _rounded(nbytes), _TRIED
+    for index, (size, buffer) in enumerate(kept):
+        if nbytes <= size <= most:
+            if _is_free(buffer):
+                return kept.pop(index)
+            left -= 1
+            if not left:
+                break
     return None
 
 

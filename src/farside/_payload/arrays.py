@@ -38,18 +38,19 @@ class Templates:
         if ndarray in dispatch_table or ndarray in of_users:
             return None
         dtype = array.dtype
-        if id(dtype) not in self._types:
+        kind = id(dtype)
+        if kind not in self._types:
             if not is_plain(dtype) or len(self._types) >= MOST_KEPT:
                 return None
             # As long as a dtype is kept, no other object has its id. There are few such types.
-            self._types[id(dtype)] = dtype
+            self._types[kind] = dtype
         flags = array.flags
         if not flags.c_contiguous:
             if flags.f_contiguous or axes_in_order(array) is not None:
                 return None
             array = in_order(array)
         view = pickle.PickleBuffer(array).raw()
-        key = id(dtype), array.shape, view.readonly
+        key = kind, array.shape, view.readonly
         stream = self._known.get(key)
         if stream is None:
             stream = keep(self._known, key, _describe(array))
