@@ -132,14 +132,15 @@ class Mapped(Answers):
 
     def give(self, index: int, entries: Sequence[Any], nbytes: int, skip: int = 0) -> None:
         """Assign the next inputs to a worker, and queue the order that sends them."""
+        count = len(entries)
         batch = Batch(self._numbered, entries, nbytes, skip, self._supply.keys)
         self._assigned[index].add(batch)
         if index in self._one_by_one:
             self._one_by_one[index].extend(batch.singles())
         else:
             self.orders.setdefault(index, []).append(batch.order)
-        self._numbered += len(entries)
-        self.added(index, len(entries))
+        self._numbered += count
+        self.added(index, count)
 
     def room(self, left: Sequence[int]) -> tuple[int, int] | None:
         """Return which worker is given inputs next, and how many; None if there is no room."""

@@ -82,10 +82,7 @@ class Supply:
         end = self.place.end
         return ValueError(TOO_FEW.format(end, self.taken)) if end > self.taken else None
 
-    def _open(self) -> None:
-        begin, self._begin = self._begin, None
-        if begin is None:
-            return
+    def _open(self, begin: Callable[[], Any]) -> None:
         try:
             items = begin()
         except Exception as error:
@@ -115,8 +112,9 @@ class Supply:
 
     def pass_over(self) -> int:
         """Take and drop the inputs that come next, if they are done already; return how many."""
-        before = self.taken
-        self._open()
+        before, begin, self._begin = self.taken, self._begin, None
+        if begin is not None:
+            self._open(begin)
         while self._done and self._done[0][0] <= self.taken:
             self._drop(self._done.popleft()[1])
         return self.taken - before
