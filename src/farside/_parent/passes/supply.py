@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, count, islice
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +165,7 @@ class Supply:
             self._items, self._quick = chain(entries, self._items), _MOST_QUICK
         begun = monotonic()
         at_once = 1 << self._quick if self._quick >= STEADY else 1
-        taken, size = self._take_each(min(most, at_once), nbytes)
+        taken, size = self._take_each(min(most, at_once), nbytes, begun + TAKE_SECONDS)
         # A run ends after TAKE_SECONDS. Any time beyond that was taken by its last input.
         quick = monotonic() - begun < (TAKE_SECONDS if at_once == 1 else 2 * TAKE_SECONDS)
         self._quick = min(self._quick + 1, _MOST_QUICK) if quick else 0
@@ -192,12 +193,11 @@ class Supply:
             self._end()
         return part
 
-    def _take_each(self, most: int, nbytes: int) -> tuple[list[Any], int]:
+    def _take_each(self, most: int, nbytes: int, until: float = inf) -> tuple[list[Any], int]:
         entries: list[Any] = []
         add, low, high = entries.append, -INT_LIMIT, INT_LIMIT
         row, add_row = self._rows.kind, self._rows.add
-        total, until = 0, monotonic() + TAKE_SECONDS
-        most, over, refused = min(most, 1 + nbytes // ATOM_BYTES), False, False
+        total, most, over, refused = 0, min(most, 1 + nbytes // ATOM_BYTES), False, False
         try:
             for item in islice(self._items, most):
                 kind: type | None = type(item)
