@@ -21,7 +21,7 @@ _ALLOWED = {
         "_protocol", "_system", "_memory", "_link", "_payload", "_worker", "_backends",
         "options",
     },
-    "api": {"_parent", "options"},
+    "api": {"_parent", "_worker", "options"},
     "_in_c": set(),
     "_named_tuple": set(),
     "errors": set(),
