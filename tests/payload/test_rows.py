@@ -1,5 +1,6 @@
 """Rows: what arrives is what was yielded, whatever comes between items that are alike."""
 
+import copyreg
 import gc
 import pickle
 import signal
@@ -136,6 +137,25 @@ def test_the_error_of_a_signal_handler_is_not_lost() -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
     assert raised == struck == 200
+
+
+class Coded:
+    """A class whose pickles name it by a number."""
+
+    def __setstate__(self, state: Any) -> None:
+        assert not state, "read"
+
+
+def test_no_code_of_the_user_runs_to_find_rows() -> None:
+    item = Coded()
+    item.__dict__["value"] = 1
+    copyreg.add_extension(__name__, "Coded", 250)
+    try:
+        copyreg._extension_cache[250] = Coded  # type: ignore[attr-defined]  # as after a first use
+        assert rows._read(b"", pickle.dumps({"item": item}, 5)) is None
+    finally:
+        copyreg.remove_extension(__name__, "Coded", 250)
+    assert rows._read(b"", pickle.dumps({"item": 1}, 5)) == {"item": 1}
 
 
 def test_a_row_that_changes_is_as_it_was() -> None:

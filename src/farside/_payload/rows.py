@@ -10,6 +10,7 @@ values. An item that is not like the others is handled like any other item (see 
 from __future__ import annotations
 
 import _pickle as pickle
+import copyreg
 from io import BytesIO
 from itertools import chain
 
@@ -133,7 +134,7 @@ def _read(start: bytes, piece: bytes) -> Any:
     (Long lists and tuples are no rows, since the generated code would take too long.)
     """
     at = len(HEAD) if start else _AFTER_FRAME
-    if piece[at : at + 1] != _DICT:
+    if piece[at : at + 1] != _DICT or _CODES:
         return None
     try:
         return _PlainReader(BytesIO(start + piece)).load()
@@ -141,6 +142,8 @@ def _read(start: bytes, piece: bytes) -> Any:
         return None
 
 
+# The extension codes of `copyreg`, by class or function: `find_class` is not called for these.
+_CODES: dict[Any, int] = copyreg._extension_registry  # type: ignore[attr-defined]  # noqa: SLF001
 _DICT = b"}"  # what the pickle of a dictionary begins with
 _AFTER_FRAME = 11  # where that is in a whole pickle: after its protocol, and the size of its frame
 
