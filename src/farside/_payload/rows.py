@@ -65,8 +65,8 @@ class Rows:
     def take_in(self, entries: list[Any], kinds: set[type], start: bytes | None) -> list[Any]:
         """Look at the entries of a frame, which are of these types; return them without rows.
 
-        This is not called if each entry stands for a dictionary. ``bytes`` are pieces if there is a
-        `start` (see `joined`); if that is empty, they are pickles.
+        This is not called if each entry stands for a dictionary. If entries are ``bytes``, `start`
+        is that of their pieces (see `joined`), or empty if they are whole pickles.
         """
         if self.keys is not None and entries:
             self._to_end, keys = True, self.keys

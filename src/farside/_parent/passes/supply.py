@@ -67,7 +67,8 @@ class Supply:
         self._copies = {**ADD_COPY}
         self._rows = Rows(self._copies, allowed=True)
         self._counted = 0  # bytes of the inputs that were no rows, as `Rows.settle` needs them
-        # The keys of the dictionaries for which the entries that were taken last stand.
+        # The keys of the dictionaries for which the entries that were taken last stand. Ranges and
+        # tuples of entries hold no dictionaries, and none come after lists of entries.
         self.keys: Keys | None = None
         self.taken = 0  # how many inputs were taken, which is the index of the next one
         self.error: BaseException | None = None  # of the iterator, if that has ended it
