@@ -241,6 +241,9 @@ def test_a_worker_that_died_at_once_has_a_traceback() -> None:
     )
     assert "before any item" in str(error)
     assert "see its traceback above" in str(error)
+    assert str(error).endswith(". Each worker imports the main script first")
+    later = messages_for_people.died(WORKER, ExitStatus("it ended", 1), None, "iteration")
+    assert str(later).endswith("has called os._exit()")
     other = messages_for_people.died(WORKER, ExitStatus("", 3), None, "initialization")
     assert "the main script, which each worker imports first, has called sys.exit" in str(other)
 
@@ -263,6 +266,20 @@ def test_a_worker_that_died_at_once_has_a_traceback() -> None:
 )
 def test_a_worker_that_died_tells_what_that_means(status: ExitStatus, meaning: str) -> None:
     assert meaning in str(messages_for_people.died(WORKER, status, 4, "iteration"))
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        ExitStatus("its interpreter ended without a word"),  # there is no exit code
+        ExitStatus("it was killed by SIGTERM (exit code -15)", -15, "SIGTERM"),
+        ExitStatus("it was killed, and the group had run out of memory", -9, "SIGKILL"),
+    ],
+    ids=lambda status: str(status.code),
+)
+def test_nothing_is_added_to_what_says_all(status: ExitStatus) -> None:
+    for state in ("initialization", "iteration"):
+        assert str(messages_for_people.died(WORKER, status, 4, state)).endswith(status.text)
 
 
 def timed_out(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from farside import PassSupersededError, Stats
+from farside._link.base import Gauges
+from farside._link.frames import Frame
+from farside._parent import starting
+from farside._parent.client import Client
+from farside._parent.options import check
 from farside._parent.results import enter_iteration_mode
 from farside._parent.stats import collect, size_text
 from tests.parent import scripted
 from tests.parent.scripted import finished, items, iterate, started
-
-if TYPE_CHECKING:
-    from farside._parent.client import Client
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,7 @@ def test_bottleneck(parent: float, worker: float, bottleneck: str) -> None:
         (9, 0, 4.9, "worker"),
         (5, 0, 4.5, "balanced"),  # the loop is as long at work
         (3, 8, 2, "parent"),
+        (7, 9.5, 5, "parent"),  # the worker waits for the loop nearly as long
         (6, 6, 4.5, "balanced"),
     ],
 )
@@ -116,6 +120,95 @@ def test_text_of_the_way() -> None:
         "bottleneck: transfer (the parent waited 3.00 s, 75% (of it for the way: 2.50 s, 62%), "
         in text
     )
+
+
+@pytest.mark.parametrize(
+    ("startup", "passes", "end"),
+    [(5, 1, ", longer than all passes: keep the worker"), (5, 0, ""), (4, 1, ""), (3, 1, "")],
+)
+def test_text_of_a_start_that_takes_long(startup: float, passes: int, end: str) -> None:
+    text = str(Stats(passes=passes, elapsed_seconds=4, startup_seconds=startup))
+    assert text.endswith(f"\nstart: {startup}.00 s{end}")
+
+
+def test_text_of_items_that_are_dropped() -> None:
+    text = str(Stats(skipped_items=3, skip_seconds=1.5, items_to_skip=7))
+    assert text.endswith("\nskipped: 3 items in 1.50 s, 2 items/s; 7 left")
+    assert str(Stats(skipped_items=1)).endswith("\nskipped: 1 item in 0.0 ms, 0 items/s; 0 left")
+
+
+def test_text_of_workers() -> None:
+    one, other = Stats(name="one", worker_wait_seconds=2), Stats(name="other")
+    assert str(Stats(workers=(one,))).endswith("\n1 worker")
+    stats = Stats(workers=(one, other), restarts=1, failed_inputs=2)
+    assert stats.slowest == "other"
+    assert str(stats).endswith("\n2 workers; slowest: the other; 1 restart; 2 failed inputs")
+    assert Stats().slowest == ""
+
+
+def test_the_figures_of_several_workers_are_those_of_all_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workers = [scripted.ScriptedWorker(scripted.ready()) for _ in range(2)]
+    with scripted.launching(*workers):
+        client = Client(*[check(list, backend="scripted", buffer_size=7)] * 2)
+        starting.start(client)
+    monkeypatch.setattr(client.counters, "waits", SimpleNamespace(seconds=lambda: 9.0))
+    one, other = client.members
+    one.startup_seconds, other.startup_seconds = 2.0, 1.0
+    one.link.gauges = lambda: Gauges(4.0, 10, 3, 30, 1, 0.5)
+    other.link.gauges = lambda: Gauges(1.0, 20, 4, 40, 2, 0.25)
+    for each, skipped in zip(client.core.workers, [(3, 9, 0.5), (4, 5, 2.0)], strict=True):
+        each.inbox.skipped = skipped
+    assert collect(client).workers == ()  # the user has asked for one iterable
+    client.sequence.several = True
+    assert collect(client) == Stats(
+        parent_wait_seconds=9.0,
+        worker_wait_seconds=2.5,
+        transfer_seconds=0.75,
+        startup_seconds=2.0,
+        buffered_bytes=30,
+        buffer_size=7,
+        arena_bytes_used=7,
+        arena_bytes_peak=70,
+        copies=3,
+        skipped_items=7,
+        items_to_skip=7,
+        skip_seconds=2.0,
+        workers=(
+            Stats(0, 0, 0, 0, 0, 4.0, 0.5, 0, 0, 10, None, 3, 30, 1, 0, 0, 3, 6, 0.5, (), one.name),
+            Stats(
+                0, 0, 0, 0, 0, 1.0, 0.25, 0, 0, 20, None, 4, 40, 2, 0, 0, 4, 1, 2.0, (), other.name
+            ),
+        ),
+    )
+
+
+def test_no_more_than_the_loop_has_waited_was_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items of several workers may be on their way at the same time."""
+    client, link = scripted.client()
+    link.gauges = lambda: Gauges(transfer=0.5)  # type: ignore[method-assign]
+    assert collect(client).transfer_seconds == 0
+    monkeypatch.setattr(client.counters, "waits", SimpleNamespace(seconds=lambda: 2.0))
+    assert collect(client).transfer_seconds == 0.5
+
+
+def test_a_worker_that_does_not_exist_yet_has_no_figures() -> None:
+    with scripted.launching():
+        client = Client(check(list, backend="scripted"))
+    assert dataclasses.replace(collect(client), buffer_size=None) == Stats()
+
+
+@pytest.mark.parametrize("arena", [None, "an arena that tells of its blocks"])
+def test_contents_that_wait_are_counted_once(arena: Any) -> None:
+    client, link = scripted.client()
+    link.arena = arena
+    this = enter_iteration_mode(client)
+    blocks: Any = [SimpleNamespace(nbytes=300)]
+    client.core.workers[0].inbox.frames.append(Frame(1, 1, b"12345", 1, blocks))
+    assert collect(client).buffered_bytes == (305 if arena is None else 5)
+    client.core.workers[0].inbox.frames.clear()
+    this.leave()
 
 
 def test_what_a_pass_counts() -> None:
