@@ -40,6 +40,12 @@ OTHERS: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many inputs are taken together then depends on them, and not on the machine."""
+    monkeypatch.setattr("farside._parent.passes.supply.monotonic", lambda: 0.0)
+
+
 def sample(number: int) -> dict[str, Any]:
     return {"id": number, "text": f"sample {number}"}
 
