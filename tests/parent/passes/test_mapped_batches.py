@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from farside._parent.passes import batches, mapped
-from farside._parent.passes.batches import Plan
+from farside._parent.passes.batches import Batch, Plan
 from farside._parent.passes.mapped_orders import MappedInOrder
 from farside._parent.passes.supply import Supply
 
@@ -140,6 +141,40 @@ def test_a_moment_without_a_processor_makes_no_smaller_batches(
     assert answer(each * steady, steady) < steady, "it counts, when it is over"
     assert answer(each * steady, steady) == steady
     assert answer(1, steady) == 1
+
+
+@pytest.mark.parametrize(
+    ("most", "idle", "processors", "busy"),
+    [
+        (batches.MOST_INPUTS, 0, 2, 8),
+        (batches.MOST_INPUTS, 3, 64, 5),
+        (batches.MOST_INPUTS, 3, 2, 2),  # no more than there are processors
+        (batches.MOST_INPUTS, 3, None, 1),  # nobody knows how many there are
+        (batches.MOST_INPUTS, 8, 64, 1),
+        (1, 3, 2, 8),  # batches cannot become larger, so all count
+    ],
+)
+def test_only_workers_that_may_have_been_busy_all_the_time_count(
+    monkeypatch: pytest.MonkeyPatch, most: int, idle: int, processors: int | None, busy: int
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(batches, "monotonic", lambda: now)
+    monkeypatch.setattr(batches, "processors", lambda: processors)
+    size = batches.BatchSize(most)
+    size.measure(4, 8, idle)  # no time has passed: nothing is known
+    assert (size.inputs, size.seconds) == (1, inf)
+    now = 1.0
+    size.measure(4, 8, idle)
+    assert (size.inputs, size.seconds) == (1, busy / 4)
+
+
+def test_a_part_of_a_batch_has_its_share_of_the_bytes() -> None:
+    whole = Batch(7, [b"1", b"22", b"333", b"4444"], 1000, 5, ("key",))
+    whole.tries = 2
+    first, rest = whole.part(0, 1), whole.part(1, 4)
+    assert (first.nbytes, rest.nbytes) == (250, 750)
+    assert (first.first, first.skip, first.tries, first.keys) == (7, 5, 2, ("key",))
+    assert (rest.first, rest.skip, rest.tries, rest.keys) == (8, 0, 0, ("key",))
 
 
 def test_the_last_of_long_inputs_go_to_workers_that_have_none(
