@@ -15,7 +15,7 @@ import pytest
 from farside._backends.base import ExitStatus, Worker
 from farside._backends.live_workers import IMPORTING
 from farside._parent import messages_for_people
-from farside._parent.remote_failures import to_exception
+from farside._parent.remote_failures import for_later, to_exception, to_keep
 from farside._parent.unguarded import EXIT_CODE, MESSAGE
 from farside._payload import decoder
 from farside._payload.failure import describe
@@ -26,6 +26,7 @@ from farside._protocol.messages import UNKNOWN
 from farside._worker import execute
 from farside.errors import (
     BackendUnavailableError,
+    FarsideError,
     NotPicklableError,
     RemoteTraceback,
     WorkerInitializationError,
@@ -450,6 +451,11 @@ def test_a_main_script_that_starts_workers_is_told_shortly() -> None:
     for error in (died, refused):
         assert str(error) == f"the {WORKER} could not start: {MESSAGE}"
         assert error.__cause__ is None
+    assert (refused.stage, refused.original_type) == (
+        "load",
+        f"farside.errors.{BackendUnavailableError.__name__}",
+    )
+    assert IMPORTING in refused.remote_traceback
     later = messages_for_people.died(WORKER, ExitStatus("it ended", EXIT_CODE), 3, "iteration")
     assert "it ended" in str(later)
 
@@ -467,3 +473,63 @@ def test_a_coroutine_is_told_that_nobody_awaits_it(stage: str, culprit: str) -> 
     assert "nobody awaits it, so run it in the worker, as by asyncio.run(), and return" in str(
         to_exception(failure, WORKER)
     )
+
+
+# Exceptions of this process that are kept -----------------------------------------------------
+
+
+def raised(error: BaseException, cause: BaseException | None = None) -> Any:
+    """Return the exception, with the frames and the context that it has where it is caught."""
+    try:
+        try:
+            raise LookupError("context")
+        except LookupError:
+            raise error from cause
+    except BaseException as caught:
+        return caught
+
+
+def test_an_error_for_later_is_a_copy_without_frames() -> None:
+    error = raised(WorkerTimeoutError("late", seconds=2.5), cause=raised(OSError("gone")))
+    error.__notes__, cause = ["first"], error.__cause__
+    made = for_later(error)
+    assert (type(made), made.args, made.seconds) == (WorkerTimeoutError, ("late",), 2.5)
+    assert made.__traceback__ is made.__context__ is None
+    assert type(made.__cause__) is RemoteTraceback
+    assert "OSError: gone" in str(made.__cause__)
+    made.__notes__.append("second")
+    assert error.__notes__ == ["first"]
+    assert error.__cause__ is cause, "the exception itself is as it was"
+
+
+def test_an_error_for_later_keeps_a_cause_that_has_no_frames() -> None:
+    text = RemoteTraceback("where it was raised")
+    made = for_later(raised(WorkerTimeoutError("late"), cause=text))
+    assert made.__cause__ is text
+    assert not hasattr(made, "__notes__")
+
+
+class Needy(FarsideError):
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"{one} and {other}")
+
+
+def test_an_error_that_cannot_be_copied_is_kept_itself() -> None:
+    error = Needy(1, 2)
+    assert for_later(error) is error
+
+
+def test_an_error_to_keep_has_no_frames() -> None:
+    error = raised(NotPicklableError("no"), cause=raised(OSError("gone")))
+    cause = error.__cause__
+    assert to_keep(error) is error
+    assert error.__cause__ is cause
+    assert error.__traceback__ is error.__context__ is None
+    assert cause.__traceback__ is cause.__context__ is None
+    assert "OSError: gone" in str(cause.__cause__)
+
+
+def test_an_error_to_keep_without_a_cause_tells_where_it_was_raised() -> None:
+    error = to_keep(raised(NotPicklableError("no")))
+    assert error.__traceback__ is error.__context__ is None
+    assert "in raised" in str(error.__cause__)
