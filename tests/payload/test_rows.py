@@ -401,3 +401,36 @@ def test_keys_that_are_bytes_are_not_compared_with_texts() -> None:
 assert not is_like({b"a": 1}, {"a": 1})
 """
     subprocess.run([sys.executable, "-bb", "-c", code], check=True)
+
+
+def expecting() -> Rows:
+    """Return rows that are expected, after a frame of dictionaries that are alike."""
+    rows = Rows({}, allowed=True)
+    rows.take_in([{"id": 1, "text": "a"}] * 128, {dict}, None)
+    rows.settle(0)
+    assert (rows.kind, rows.keys) == (dict, ("id", "text"))
+    return rows
+
+
+def test_a_frame_without_items_does_not_end_rows() -> None:
+    rows = expecting()
+    assert rows.take_in([], set(), None) == []
+    rows.settle(0)
+    assert rows.kind is dict
+
+
+def test_a_new_pass_expects_no_rows() -> None:
+    rows = expecting()
+    rows.begin()
+    assert (rows.kind, rows.keys) == (Rows, None)
+    rows.settle(0)
+    assert rows.kind is Rows
+
+
+@pytest.mark.parametrize("start", [None, b"", b"start"])
+def test_pickles_among_others_are_not_looked_at(start: bytes | None) -> None:
+    entries = [pickle.dumps({"id": 1, "text": "a"}, 5), *range(40)]
+    rows = Rows({}, allowed=True)
+    assert rows.take_in(entries, {bytes, int}, start) is entries
+    rows.settle(0)
+    assert rows.kind is Rows
