@@ -264,3 +264,54 @@ def test_what_items_raise_as_they_begin_is_kept_where_some_were_done() -> None:
     supply = Supply(begin, Place(ended=((0, 2), (3, 4))))
     assert supply.pass_over() == 0
     assert (supply.ended, repr(supply.error)) == (True, "ValueError('not yet')")
+
+
+def test_an_end_among_inputs_that_are_dropped_is_one() -> None:
+    """And nothing is asked for after it, as some iterators then begin anew."""
+    asked: list[int] = []
+
+    class Anew:
+        def __iter__(self) -> Iterator[int]:
+            return self
+
+        def __next__(self) -> int:
+            asked.append(len(asked))
+            if len(asked) == 3:
+                raise StopIteration
+            return 7
+
+    supply = Supply(lambda: iter(Anew()), Place(ended=((0, 5),)))
+    assert supply.pass_over() == 2
+    assert (supply.ended, len(asked)) == (True, 3)
+    assert "5 inputs or more were done, and items has 2" in str(supply.error)
+
+
+def test_a_supply_that_is_released_has_ended_without_an_error() -> None:
+    begun: list[int] = []
+    supply = Supply(lambda: begun.append(1) or iter(range(5)), Place(ended=((7, 9),)))
+    supply.release()
+    assert (supply.ended, supply.error) == (True, None)
+    assert supply.pass_over() == 0
+    assert begun == []
+
+
+@pytest.mark.parametrize("ended", [(), ((0, 2),)], ids=["nothing was done", "some were done"])
+@pytest.mark.parametrize("at", [-1, 0, 3])
+def test_what_ends_the_program_is_not_kept_as_an_error(at: int, ended: Any) -> None:
+    def items() -> Iterator[int]:
+        for number in range(5):
+            if number == at:
+                raise KeyboardInterrupt
+            yield number
+
+    def begin() -> Iterator[int]:
+        if at < 0:
+            raise KeyboardInterrupt
+        return items()
+
+    supply = Supply(begin, Place(ended=ended))
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012  in one of them
+        supply.pass_over()
+        while True:
+            supply.take(1, PLENTY)
+    assert (supply.ended, supply.error) == (False, None)
