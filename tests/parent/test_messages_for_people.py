@@ -26,6 +26,7 @@ from farside._protocol.messages import UNKNOWN
 from farside._worker import execute
 from farside.errors import (
     BackendUnavailableError,
+    CallFailedError,
     FarsideError,
     NotPicklableError,
     RemoteTraceback,
@@ -473,6 +474,56 @@ def test_a_coroutine_is_told_that_nobody_awaits_it(stage: str, culprit: str) -> 
     assert "nobody awaits it, so run it in the worker, as by asyncio.run(), and return" in str(
         to_exception(failure, WORKER)
     )
+
+
+def test_a_result_of_a_call_that_does_not_pickle_names_the_method() -> None:
+    failure = describe(TypeError("cannot pickle"), "result", None)
+    text = str(to_exception(failure, WORKER, "read"))
+    assert text.startswith(
+        f"what 'read' returned cannot be sent by the {WORKER}: it does not pickle (TypeError: "
+        "cannot pickle); return something that does"
+    )
+    named = str(to_exception(failure._replace(culprit="result: lock"), WORKER, "read"))
+    assert f"the {WORKER}: result: lock does not pickle" in named
+
+
+@pytest.mark.parametrize(
+    ("stage", "index", "where"),
+    [
+        ("arguments", None, f"loading the arguments of 'read' failed in the {WORKER}"),
+        ("call", None, f"the call of 'read' failed in the {WORKER}"),
+        ("function", 3, f"function failed in the {WORKER}, at the row of index 3"),
+        ("input", 3, f"loading the row failed in the {WORKER}, at the row of index 3"),
+        ("next", 3, WHERE),
+        ("initializer[1]", None, f"initializer[1] failed in the {WORKER}"),
+    ],
+)
+def test_each_stage_is_told(stage: str, index: int | None, where: str) -> None:
+    error: Any = to_exception(describe(ValueError("no"), stage, index), WORKER, "read", "row")
+    assert isinstance(error, ValueError)
+    assert where in printed(error).splitlines()
+    assert "it has arrived as text" not in printed(error)
+    assert isinstance(error, CallFailedError) == (stage in {"arguments", "call"})
+    assert getattr(error, "method", "read") == "read"
+
+
+def test_the_call_of_an_executor_was_made_by_its_caller() -> None:
+    failure = describe(TypeError("f() missing 1 required positional argument"), "function", 0)
+    frame = '  File "/x/farside/_worker/mapper.py", line 1, in {}\n    fn()\n'
+    texts = [
+        printed(to_exception(failure._replace(traceback=frame.format(name)), WORKER))
+        for name in ("run_task", "next_batch")
+    ]
+    assert ["function is called as" in text for text in texts] == [False, True]
+
+
+def test_what_was_refused_before_may_be_the_cause() -> None:
+    failure = describe(ValueError("no"), "next", 3)._replace(refused=("numpy",))
+    texts = [
+        printed(to_exception(failure._replace(refused_module=module), WORKER))
+        for module in (None, "numpy")
+    ]
+    assert [", which may be the cause. Use" in text for text in texts] == [True, False]
 
 
 # Exceptions of this process that are kept -----------------------------------------------------
