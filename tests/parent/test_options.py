@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import sys
 import threading
@@ -32,6 +33,45 @@ def test_defaults() -> None:
     assert (options.buffer_size, options.timeout, options.mp_context) == (None, None, None)
     assert (options.buffer_bytes, options.shutdown_timeout) == (BUFFER_BYTES, SHUTDOWN_SECONDS)
     assert (options.initializers, options.daemon, options.fallback) == ((), False, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ({}, None),
+        ({"mp_context": "spawn"}, "mp_context"),
+        ({"env": {}}, "env"),
+        ({"max_restarts": 1}, "max_restarts"),
+        ({"env": {}, "max_restarts": 1}, "env"),
+    ],
+)
+def test_what_only_a_process_can_fulfil(given: dict[str, Any], option: str | None) -> None:
+    assert _check(**given).needs_process == option
+
+
+@pytest.mark.parametrize(
+    ("of_map", "option"),
+    [
+        ({}, None),  # another worker gets the inputs, so no process is needed for restarts
+        ({"task_timeout": 1.0}, "task_timeout"),
+        ({"retries": 2}, "retries"),
+    ],
+)
+def test_what_only_a_process_can_fulfil_for_a_map(of_map: Any, option: str | None) -> None:
+    options = dataclasses.replace(_check(max_restarts=1), sends_inputs=True, **of_map)
+    assert options.needs_process == option
+
+
+def test_a_seed_is_drawn_where_none_is_given() -> None:
+    assert _check().seed_given is False
+    assert (_check(seed=0).seed, _check(seed=0).seed_given) == (0, True)
+
+
+@pytest.mark.parametrize("name", ["arena_bytes", "max_restarts"])
+def test_zero_is_the_least(name: str) -> None:
+    assert getattr(_check(**{name: 0}), name) == 0
+    with pytest.raises(ValueError, match=f"{name}=-1"):
+        _check(**{name: -1})
 
 
 @pytest.mark.parametrize(
