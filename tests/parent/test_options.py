@@ -9,6 +9,7 @@ import threading
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,8 @@ import pytest
 
 from farside import iterate_in_subinterpreter, iterate_in_subprocess, iterate_in_worker
 from farside._link.spinning import SPIN_ITEMS
-from farside._parent.defaults import BUFFER_BYTES, SHUTDOWN_SECONDS
-from farside._parent.options import check
+from farside._parent.defaults import BUFFER_BYTES, MAP_BUFFER_BYTES, SHUTDOWN_SECONDS
+from farside._parent.options import _buffer_bytes, check
 from farside._protocol.credit import UNLIMITED
 
 if TYPE_CHECKING:
@@ -60,6 +61,23 @@ def test_what_only_a_process_can_fulfil(given: dict[str, Any], option: str | Non
 def test_what_only_a_process_can_fulfil_for_a_map(of_map: Any, option: str | None) -> None:
     options = dataclasses.replace(_check(max_restarts=1), sends_inputs=True, **of_map)
     assert options.needs_process == option
+
+
+def test_a_backend_may_have_another_default_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = SimpleNamespace(default_buffer_bytes=lambda options: options.get("bytes"))
+    monkeypatch.setattr("farside._parent.options.registry.load", lambda _: backend)
+    found = [
+        _buffer_bytes(given, name, {"bytes": 7})
+        for name in ("auto", "subprocess")
+        for given in (BUFFER_BYTES, MAP_BUFFER_BYTES, 5)
+    ]
+    assert found == [BUFFER_BYTES, MAP_BUFFER_BYTES, 5, 7, 7, 5]
+    assert _buffer_bytes(BUFFER_BYTES, "subprocess", None) == BUFFER_BYTES
+
+
+def test_what_cannot_be_iterated_is_not_made_in_the_worker() -> None:
+    with pytest.raises(TypeError, match=r"such as functools\.partial\(range, 10\)$"):
+        check(SimpleNamespace(), backend="auto")
 
 
 def test_a_seed_is_drawn_where_none_is_given() -> None:
