@@ -197,6 +197,27 @@ def test_who_submits_as_an_executor_breaks_is_told_that(monkeypatch: pytest.Monk
         assert isinstance(future.exception(0), BrokenWorkersError)
 
 
+def test_any_other_exception_in_the_block_of_an_executor_waits_for_the_calls() -> None:
+    with pytest.raises(LookupError), WorkerExecutor(1, backend="subprocess") as executor:  # noqa: PT012  the block is what is tested
+        futures = [executor.submit(pow, 2, exponent) for exponent in range(3)]
+        raise LookupError("an error of the block")
+    assert [future.result(0) for future in futures] == [1, 2, 4]
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.name)
+def test_any_other_exception_in_an_async_block_waits_for_the_calls(loop: Loop) -> None:
+    futures: list[Future[int]] = []
+
+    async def main() -> None:
+        async with WorkerExecutor(1, backend="subprocess") as executor:
+            futures.extend(executor.submit(pow, 2, exponent) for exponent in range(3))
+            raise LookupError("an error of the block")
+
+    with pytest.raises(LookupError):
+        loop.run(main)
+    assert [future.result(0) for future in futures] == [1, 2, 4]
+
+
 @pytest.mark.timeout(50)
 def test_ctrl_c_in_the_block_of_an_executor_waits_for_no_call() -> None:
     futures = list[Future[Any]]()
