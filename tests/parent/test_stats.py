@@ -17,6 +17,7 @@ from farside._parent.client import Client
 from farside._parent.options import check
 from farside._parent.results import enter_iteration_mode
 from farside._parent.stats import collect, size_text
+from farside._protocol.progress import Skipped
 from tests.parent import scripted
 from tests.parent.scripted import finished, items, iterate, started
 
@@ -159,7 +160,7 @@ def test_the_figures_of_several_workers_are_those_of_all_together(
     one.link.gauges = lambda: Gauges(4.0, 10, 3, 30, 1, 0.5)
     other.link.gauges = lambda: Gauges(1.0, 20, 4, 40, 2, 0.25)
     for each, skipped in zip(client.core.workers, [(3, 9, 0.5), (4, 5, 2.0)], strict=True):
-        each.inbox.skipped = skipped
+        each.inbox.skipped = Skipped(*skipped)
     assert collect(client).workers == ()  # the user has asked for one iterable
     client.sequence.several = True
     assert collect(client) == Stats(

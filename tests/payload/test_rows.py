@@ -434,3 +434,10 @@ def test_pickles_among_others_are_not_looked_at(start: bytes | None) -> None:
     assert rows.take_in(entries, {bytes, int}, start) is entries
     rows.settle(0)
     assert rows.kind is Rows
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], [1]])
+def test_values_that_are_too_few_or_too_many_are_told(values: list[int]) -> None:
+    stream = pickle.dumps((("id", "text"), values), 5)
+    with pytest.raises(ValueError, match=rf"{len(values)} values for dictionaries of 2"):
+        rows.load(stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from functools import partial
 from itertools import count
@@ -264,6 +265,23 @@ def test_what_items_raise_as_they_begin_is_kept_where_some_were_done() -> None:
     supply = Supply(begin, Place(ended=((0, 2), (3, 4))))
     assert supply.pass_over() == 0
     assert (supply.ended, repr(supply.error)) == (True, "ValueError('not yet')")
+
+
+def test_large_integers_count_by_their_size() -> None:
+    supply = supply_of(each for each in [1 << 80_000] * 50)
+    supply._quick = 6
+    entries, size = supply.take(1000, 100_000)
+    assert 10 <= len(entries) <= 11
+    assert size >= 100_000
+
+
+def test_an_input_that_cannot_be_pickled_is_refused_and_counted() -> None:
+    supply = supply_of(each for each in [1, threading.Lock(), 2])
+    supply._quick = 6
+    assert supply.take(1000, PLENTY)[0] == [1]
+    assert (supply.taken, supply.ended, supply.error) == (2, False, None)
+    assert "cannot pickle '_thread.lock'" in str(supply.refused)
+    assert supply.take(1, PLENTY)[0] == [2]
 
 
 def test_an_end_among_inputs_that_are_dropped_is_one() -> None:
