@@ -41,7 +41,6 @@ class GroupCore:
         self.closed = False
         self.stamp: Any = None  # used by the shell alone: the event that has stepped this copy
         self._limits = limits
-        self.has_limits = limits != NO_LIMITS  # whether there may be a deadline
         self._fallback = fallback
         self.awaiting: frozenset[int] = frozenset()  # restarted, and not told yet where to continue
         self._max_restarts = max_restarts
@@ -83,6 +82,11 @@ class GroupCore:
         """When to call `expire` if nothing arrives before; None: never."""
         deadlines = [each.deadline for each in self.workers] if self.has_limits else []
         return min([each for each in deadlines if each is not None], default=None)
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether there may be a deadline."""
+        return self._limits != NO_LIMITS
 
     @property
     def shortest_limit(self) -> float:
