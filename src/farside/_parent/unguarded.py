@@ -12,6 +12,7 @@ import sys
 from types import TracebackType
 
 from .._backends.live_workers import IMPORTING
+from .._worker.load import inheriting
 from ..errors import BackendUnavailableError, FarsideError
 
 EXIT_CODE = os.EX_CONFIG  # of a process that was refused a worker while it imported the main script
@@ -24,12 +25,7 @@ MESSAGE = (
 
 def be_brief() -> None:
     """Let this process end without a traceback if it ends because it may start no worker now."""
-    # Not imported: without that module, this is no process of multiprocessing.
-    process = sys.modules.get("multiprocessing.process")
-    # The variable may be missing, since another thread may just be importing that module. The mark
-    # is set during the import of the main script.
-    current = getattr(process, "_current_process", None)
-    if getattr(current, "_inheriting", False):
+    if inheriting():  # not a subinterpreter: to end it as `_show` does would end its whole process
         sys.excepthook = _show
 
 

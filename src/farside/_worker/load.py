@@ -23,11 +23,19 @@ _replaced: list[ModuleType] = []
 
 def importing() -> bool:
     """Return whether this is a worker that is importing the main module, or what ``fn`` needs."""
+    return loading or inheriting()
+
+
+def inheriting() -> bool:
+    """Return whether multiprocessing has started this process, and lets it import the main module.
+
+    It may be a worker, a process of the user's, or a fork server.
+    """
     # Not imported: without that module, this is no process of multiprocessing. And the variable is
     # missing while another thread imports it.
     process = sys.modules.get("multiprocessing.process")
     current = getattr(process, "_current_process", None)
-    return loading or getattr(current, "_inheriting", False)
+    return getattr(current, "_inheriting", False)
 
 
 def load_call(job: Job) -> Call:
