@@ -74,10 +74,8 @@ class Delivery:
         if self.over:
             return True
         for index in self.needs:
-            worker, queue = workers[index], self.queues[index]
-            if worker.inbox.frames or worker.over:
-                return True
-            if queue.at < len(queue.entries) or queue.marks:
+            worker = workers[index]
+            if worker.inbox.frames or worker.over or not self.queues[index].is_empty:
                 return True
         return False
 

@@ -71,9 +71,14 @@ class Queue:
         """How many entries and marks are left. In any thread."""
         return max(0, len(self.entries) - self.at) + len(self.marks)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no entry and no mark is left. In any thread."""
+        return self.at >= len(self.entries) and not self.marks
+
     def fill(self, core: ParentCore) -> bool:
         """Open frames until there is an entry or a mark; return False if nothing has arrived."""
-        while self.at >= len(self.entries) and not self.marks:
+        while self.is_empty:
             opened = self.open(core)
             if opened is None:
                 return False
