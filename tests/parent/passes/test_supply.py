@@ -267,6 +267,7 @@ def test_what_items_raise_as_they_begin_is_kept_where_some_were_done() -> None:
     assert (supply.ended, repr(supply.error)) == (True, "ValueError('not yet')")
 
 
+@pytest.mark.usefixtures("clock")
 def test_large_integers_count_by_their_size() -> None:
     supply = supply_of(each for each in [1 << 80_000] * 50)
     supply._quick = 6
@@ -275,6 +276,7 @@ def test_large_integers_count_by_their_size() -> None:
     assert size >= 100_000
 
 
+@pytest.mark.usefixtures("clock")
 def test_an_input_that_cannot_be_pickled_is_refused_and_counted() -> None:
     supply = supply_of(each for each in [1, threading.Lock(), 2])
     supply._quick = 6
