@@ -11,7 +11,7 @@ import pytest
 
 from farside._link.opening import open_link
 from farside._memory.mapping import SECOND_PART
-from farside._memory.parts import Ref, size
+from farside._memory.parts import SHARED_BYTES, Ref, size
 from farside._payload.pickling import dumps_beside, loads
 from farside.errors import LinkClosedError, ProtocolError
 from tests.link.links import ARENA, close_all, pipe_worker
@@ -58,6 +58,26 @@ def test_a_block_is_used_again_when_its_last_view_is_gone(
         view = memoryview(b"")
         kept.clear()
         gc.collect()
+
+
+def test_small_buffers_of_a_message_share_a_block(
+    ends: tuple[PipeLink, PipeWorkerLink],
+) -> None:
+    parent, worker = ends
+    contents = [bytes([number % 256]) * (300 + number) for number in range(2000)]
+    buffers = [pickle.PickleBuffer(bytearray(each)) for each in contents]
+    parts, refs = dumps_beside(buffers, parent.arena)
+    total = sum(map(len, contents))
+    assert total // SHARED_BYTES < len(refs) < 2 + total // (SHARED_BYTES - 2300)
+    parent.send(7, 1, parts, refs=refs)
+    frames: deque[Frame] = deque()
+    worker.receive(frames)
+    got = loads(frames[0].body, frames.pop().blocks)
+    assert [bytes(each) for each in got] == contents
+    kept = got[1000]
+    got.clear()
+    assert sent(parent, worker, 100_000).nbytes == 100_000
+    assert kept == contents[1000], "a view of one of them keeps the block"
 
 
 def test_where_one_buffer_finds_no_room_all_go_through_the_pipe(

@@ -20,9 +20,9 @@ from farside._memory.arena import Arena
 from farside._memory.creating import create
 from farside._memory.leases import Leases
 from farside._memory.mapping import Mapping
-from farside._memory.parts import BLOCK_BYTES
+from farside._memory.parts import ALIGN, BLOCK_BYTES
 from farside._payload.encoder import Encoder
-from farside._payload.items import ALIGN, ITEM_REFS, Group, Stored
+from farside._payload.items import ITEM_REFS, Group, Stored
 from tests.background import Background
 from tests.children import exit_code, fork, run_python
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from farside._memory.parts import ALIGN
 from farside._payload.decoder import decode
-from farside._payload.items import ALIGN
 from farside.errors import ProtocolError
 
 ENTRIES: dict[str, tuple[Any, ...]] = {

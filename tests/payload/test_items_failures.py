@@ -115,6 +115,12 @@ HOSTILE: dict[str, bytes] = {
     "too many": pickle.dumps([1, 2], 5),
     "a table cut short": b"B" + bytes(7),
     "a table that lies": b"B" + bytes(7) + b"\xff" * 16,
+    "a buffer that is not there": b"".join(
+        map(bytes, pickling.dumps_plain([pickle.PickleBuffer(bytes(100))]))
+    )[:-100],
+    "a buffer that is cut short": b"".join(
+        map(bytes, pickling.dumps_plain([pickle.PickleBuffer(bytes(100)) for _ in range(2)]))
+    )[:-1],
     "a class that is not there": b"cno_such_module\nname\n.",
 }
 

@@ -1,4 +1,7 @@
-"""The forms of contents on their way: parts, and references to blocks of shared memory."""
+"""The forms of contents on their way: parts, and references to blocks of shared memory.
+
+Contents that share one place follow each other there, each at a multiple of `ALIGN` bytes.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,16 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 13  # least size for the arena: below, two copies through a pipe cost less
 
+ALIGN = 64  # bytes: enough for any type of data, and for vector instructions
+
+SHARED_BYTES = 1 << 18
+"""How many bytes of inputs share a block, at most, unless there are very many. A block costs both
+sides as much as copying some 50 kB. A worker that keeps one of the inputs keeps the block."""
+
+_MOST_RUNS = 256  # two runs that follow each other are larger, so there are at most twice as many
+
+_PADS = bytes(ALIGN)
+
 Part: TypeAlias = "bytes | memoryview"
 
 
@@ -47,3 +60,45 @@ def size(parts: Sequence[Part]) -> int:
     for part in parts:  # with one or two of them, a generator would cost more than all of this
         nbytes += part.nbytes if type(part) is memoryview else len(part)
     return nbytes
+
+
+def together(views: Sequence[memoryview]) -> list[Part]:
+    """Return the parts of contents that share a place."""
+    parts: list[Part] = []
+    pad = 0
+    for view in views:
+        if pad:
+            parts.append(_PADS[:pad])
+        parts.append(view)
+        pad = -len(view) % ALIGN
+    return parts
+
+
+def runs(sizes: Sequence[int]) -> list[slice]:
+    """Return which contents of these sizes share a block: neighbours, up to `SHARED_BYTES`.
+
+    A frame can refer to so many blocks only, so many contents share larger ones.
+    """
+    most = max(SHARED_BYTES, sum(sizes) // _MOST_RUNS)
+    found: list[slice] = []
+    begin = nbytes = 0
+    for number, length in enumerate(sizes):
+        if nbytes + length > most and number > begin:
+            found.append(slice(begin, number))
+            begin, nbytes = number, 0
+        nbytes += length
+    found.append(slice(begin, len(sizes)))
+    return found
+
+
+def parts_of(contents: Any, sizes: Sequence[int]) -> list[memoryview]:
+    """Return views of contents that share a place, as `together` has put them there."""
+    whole = memoryview(contents)
+    position, parts = 0, []
+    for length in sizes:
+        end = position + length
+        if not position <= end <= whole.nbytes:
+            raise ValueError(f"no {length} bytes at {position} of {whole.nbytes}")
+        parts.append(whole[position:end])
+        position = end + -end % ALIGN
+    return parts

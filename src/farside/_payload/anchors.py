@@ -13,8 +13,8 @@ from _blake2 import blake2b  # without hashlib around it: that is start-up time 
 from sys import modules
 
 from .._in_c import SimpleNamespace
+from .._memory.parts import parts_of
 from . import handlers
-from .decoder import parts_of
 from .items import Group, Stored
 from .joined import HEAD, piece_of
 from .plain import ADD_COPY, ATOMS

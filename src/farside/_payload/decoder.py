@@ -5,8 +5,8 @@ from __future__ import annotations
 import _pickle as pickle
 from sys import modules
 
+from .._memory.parts import parts_of
 from ..errors import ProtocolError
-from .items import ALIGN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,15 +70,3 @@ def _take(blocks: Any, place: Any) -> Any:
         raise ValueError(f"no block {place}, or taken already")
     block, blocks[place] = blocks[place], _TAKEN
     return block
-
-
-def parts_of(contents: Any, sizes: list[int]) -> list[memoryview]:
-    whole = memoryview(contents)
-    position, parts = 0, []
-    for size in sizes:
-        end = position + size
-        if not position <= end <= whole.nbytes:
-            raise ValueError(f"no {size} bytes at {position} of {whole.nbytes}")
-        parts.append(whole[position:end])
-        position = end + -end % ALIGN
-    return parts

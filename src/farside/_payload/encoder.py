@@ -6,9 +6,9 @@ import _pickle as pickle
 from sys import modules
 
 from .._in_c import SimpleNamespace, partial
-from .._memory.parts import BLOCK_BYTES, size
+from .._memory.parts import BLOCK_BYTES, size, together
 from . import handlers, pickling
-from .items import ALIGN, ITEM_REFS, Group, Stored
+from .items import ITEM_REFS, Group, Stored
 from .reducers import table_of_items
 from .true_parts import is_a
 
@@ -28,8 +28,6 @@ it is replaced after an item of this size."""
 _TOGETHER_BYTES = 1 << 17
 """The buffers of an item share one block if the item has fewer bytes than this: a block costs both
 sides as much as copying some 50 kB. A user who keeps one of the buffers keeps the memory of all."""
-
-_PADS = bytes(ALIGN)
 
 
 class Encoder:
@@ -153,18 +151,10 @@ class Encoder:
         self._dump, self._forget = pickler.dump, pickler.clear_memo
 
     def _place_together(self, views: Sequence[memoryview]) -> Group:
-        sizes = list(map(len, views))
-        parts: list[Part] = []
-        nbytes = 0
-        for view, length in zip(views, sizes):  # noqa: B905  same length; strict costs here
-            pad = -length % ALIGN
-            nbytes += length + pad
-            parts.append(view)
-            if pad:
-                parts.append(_PADS[:pad])
+        parts = together(views)
         if len(parts) == 1:
             parts.append(b"")  # two parts are always copied, even from granted memory
-        return Group(self._place(parts, nbytes), sizes)
+        return Group(self._place(parts, size(parts)), list(map(len, views)))
 
     def _place(self, parts: Sequence[Part], nbytes: int) -> Place:
         """Put a payload of so many bytes into the arena, or else into the frame."""

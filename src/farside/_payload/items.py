@@ -8,7 +8,7 @@ The items of a frame cross together, as one pickled list of *entries*. An entry 
 * a tuple ``(stream, buffers)`` for an item with large contents. The stream is the pickle, and the
   buffers are what protocol 5 keeps out of it. Each of these is the number of a block of the frame,
   or the contents themselves if the arena does not hold them. A tuple ``(place, sizes)`` among the
-  buffers stands for several that follow each other in one place, at multiples of ``ALIGN`` bytes.
+  buffers stands for several that follow each other in one place, as `parts` has it.
 
 If each entry is the item itself or a copy, the body says so, and the parent need not look at each.
 If the other entries are all pieces (see `joined`), the body is one pickle, of the list of the
@@ -25,7 +25,8 @@ from __future__ import annotations
 import _pickle as pickle
 from struct import Struct
 
-from .._memory.parts import Ref
+from .._memory import parts as memory_parts
+from .._memory.parts import ALIGN, Ref
 from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
 from . import joined, pickling, row_code, rows
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     Place: TypeAlias = "Ref | bytes | pickle.PickleBuffer"
 
 ITEM_REFS = 100  # blocks that one item may have; if it has more buffers, several share a block
-ALIGN = 64  # bytes: enough for any type of data, and for vector instructions
 
 
 class Group(NamedTuple):
@@ -144,7 +144,7 @@ def _pack_with_marks(
         else:
             items.append(entry)
     head = b"".join(pickling.dumps_plain(marks))
-    head += bytes(-(1 + _LENGTH.size + len(head)) % 16)  # buffers after it stay aligned
+    head += bytes(-(1 + _LENGTH.size + len(head)) % ALIGN)  # buffers after it stay aligned
     parts, refs = pack(items, joiner, expected)
     return [_MARKED + _LENGTH.pack(len(head)) + head, *parts], refs
 
@@ -223,7 +223,7 @@ def _unreadable(what: str, error: Exception) -> ProtocolError:
     Reading a body runs only farside's own code. So if the traceback has a frame of other code, a
     signal handler has raised the error. (`handlers.raised` misses one that deletes its arguments.)
     """
-    ours = [globals(), *[vars(each) for each in (joined, pickling, row_code, rows)]]
+    ours = [globals(), *[vars(each) for each in (joined, memory_parts, pickling, row_code, rows)]]
     trace = error.__traceback__
     while trace is not None:
         if True not in [trace.tb_frame.f_globals is each for each in ours]:

@@ -1,9 +1,12 @@
 """Turns objects into bytes and back: pickle protocol 5, with out-of-band buffers beside the pickle.
 
-A body without buffers is the pickle alone (which begins with 0x80). A body with buffers is a
-table, the pickle, and the buffers, each at a multiple of 16 bytes::
+A body without buffers is the pickle alone (which begins with 0x80). With buffers, it is a table and
+the pickle::
 
-    b"B" 7×0 | count u64 | length of the pickle u64 | length of each buffer u64 … | pickle | buffers
+    b"B" 7×0 | count u64 | length of the pickle u64 | length of each buffer u64 … | pickle
+
+The buffers are in blocks of shared memory, or follow in the body, from a multiple of `ALIGN` on.
+`parts` has how they share a place.
 
 Plain pickle comes first. What it refuses (lambdas, closures, functions of ``__main__`` …) goes
 through cloudpickle where that is installed.
@@ -18,6 +21,7 @@ import struct
 from _thread import RLock
 from sys import modules
 
+from .._memory.parts import ALIGN, parts_of, runs, size, together
 from . import handlers
 from .reducers import Table, table_of_items
 
@@ -33,9 +37,7 @@ if TYPE_CHECKING:
     Offer: TypeAlias = Callable[[pickle.PickleBuffer], object]
 
 _TABLE_MARK = b"B"
-_ALIGN = 16
 _START = struct.Struct("<8sQQ")
-_MOST_BLOCKS = 1000  # a frame can refer to few more
 
 
 def dumps(obj: object, table: Table | None = None, *, main_by_value: bool = False) -> list[Part]:
@@ -56,7 +58,7 @@ def dumps(obj: object, table: Table | None = None, *, main_by_value: bool = Fals
         if by_value is None:
             raise
         data = by_value
-    return _join(data, buffers) if buffers else [data]
+    return _join(data, [buffer.raw() for buffer in buffers]) if buffers else [data]
 
 
 def dumps_plain(obj: object) -> list[Part]:
@@ -128,54 +130,53 @@ def dumps_beside(obj: object, arena: Arena | None) -> tuple[list[Part], list[Ref
     """Pickle as `dumps_plain` does, with the buffers in blocks if all find room."""
     buffers: list[pickle.PickleBuffer] = []
     data = pickle.dumps(obj, 5, buffer_callback=buffers.append)
-    refs: list[Ref] = []
-    if arena is not None and 0 < len(buffers) <= _MOST_BLOCKS:
-        for buffer in buffers:
-            view = buffer.raw()
-            ref = arena.store([view], len(view))
-            if ref is None:
-                break
-            refs.append(ref)
-        else:
-            return [data], refs
-        for ref in refs:
-            arena.free(ref)
-    return _join(data, buffers) if buffers else [data], []
+    if not buffers:
+        return [data], []
+    views = [buffer.raw() for buffer in buffers]
+    refs = None if arena is None else _store(arena, views)
+    return (_join(data, views), []) if refs is None else ([_table(data, views), data], refs)
 
 
 def loads(body: Body, blocks: Sequence[memoryview] = ()) -> Any:  # it is whatever was pickled
     """Unpickle a body. Buffers are writable views of the body or blocks, and keep these alive."""
-    if blocks:
-        return pickle.loads(body, buffers=blocks)
     if body[:1] != _TABLE_MARK:
         return pickle.loads(body)  # both sides run the same user's code
-    view = memoryview(bytearray(body) if isinstance(body, bytes) else body)
+    view = memoryview(bytearray(body) if isinstance(body, bytes) and not blocks else body)
     _, count, length = _START.unpack_from(view)
     sizes = struct.unpack_from(f"<{count}Q", view, _START.size)
-    position = _START.size + 8 * count
-    data = view[position : position + length]
-    position += length
-    buffers = []
-    for size in sizes:
-        position += -position % _ALIGN
-        buffers.append(view[position : position + size])
-        position += size
-    return pickle.loads(data, buffers=buffers)
+    begin = _START.size + 8 * count
+    end = begin + length
+    if blocks:
+        buffers: list[memoryview] = []
+        for block, run in zip(blocks, runs(sizes)):  # noqa: B905  same length; strict costs here
+            buffers += parts_of(block, sizes[run])
+    else:
+        buffers = parts_of(view[end + -end % ALIGN :], sizes)
+    return pickle.loads(view[begin:end], buffers=buffers)
 
 
-def _join(data: bytes, buffers: Sequence[pickle.PickleBuffer]) -> list[Part]:
-    views = [buffer.raw() for buffer in buffers]
-    sizes = [view.nbytes for view in views]
-    table = _START.pack(_TABLE_MARK, len(sizes), len(data))
-    parts: list[Part] = [table + struct.pack(f"<{len(sizes)}Q", *sizes), data]
-    position = len(parts[0]) + len(data)
-    for view, size in zip(views, sizes):  # noqa: B905  same length; strict costs on a hot path
-        pad = -position % _ALIGN
-        if pad:
-            parts.append(bytes(pad))
-        parts.append(view)
-        position += pad + size
-    return parts
+def _store(arena: Arena, views: list[memoryview]) -> list[Ref] | None:
+    """Copy buffers into blocks of the arena; None: there is no room for all."""
+    refs: list[Ref] = []
+    for run in runs(list(map(len, views))):
+        contents = together(views[run])
+        ref = arena.store(contents, size(contents))
+        if ref is None:
+            for each in refs:
+                arena.free(each)
+            return None
+        refs.append(ref)
+    return refs
+
+
+def _table(data: bytes, views: Sequence[memoryview]) -> bytes:
+    count = len(views)
+    return _START.pack(_TABLE_MARK, count, len(data)) + struct.pack(f"<{count}Q", *map(len, views))
+
+
+def _join(data: bytes, views: Sequence[memoryview]) -> list[Part]:
+    table = _table(data, views)
+    return [table, data, bytes(-(len(table) + len(data)) % ALIGN), *together(views)]
 
 
 _importing = RLock()
