@@ -245,6 +245,18 @@ def test_a_frame_never_has_more_blocks_than_it_may(boxed: Boxed) -> None:
     assert len(boxed.got()) == MANY
 
 
+def test_as_many_small_arrays_share_a_frame_as_large_ones_by_their_bytes() -> None:
+    counts = {}
+    for nbytes in (BLOCK_BYTES, 16 * BLOCK_BYTES):
+        boxed, added = Boxed(nbytes=1 << 22), 1
+        while not boxed.add(*arrays(1, nbytes)):
+            added += 1
+        counts[nbytes] = added
+        boxed.close()
+    assert 120 <= counts[BLOCK_BYTES] <= 128, "1 MiB"
+    assert counts[16 * BLOCK_BYTES] == 8
+
+
 @pytest.mark.parametrize("size", [60_000, 1 << 20])
 def test_large_items_do_not_pile_up(boxed: Boxed, size: int) -> None:
     adding = [boxed.add(b"x" * size) for _ in range(2)]

@@ -6,10 +6,9 @@ Small items share a frame. While the parent is busy, they wait here for a moment
 from __future__ import annotations
 
 from .._in_c import Lock, partial
-from .._link.frames import MAX_REFS
 from .._memory.parts import size
 from .._payload.encoder import Encoder
-from .._payload.items import ITEM_REFS, Stored, pack
+from .._payload.items import Stored, pack
 from .._payload.joined import Joiner
 from .._payload.plain import ADD_COPY, ATOM_BYTES, STR_LIMIT
 from .._payload.records import flatten_line
@@ -33,11 +32,9 @@ BATCH_BYTES = 1 << 15
 """A frame is sent when its pickles reach this size: half of what a Linux pipe holds by default, so
 that the worker can write one frame while the parent reads another."""
 
-_STORED_SHARE = -(-BATCH_BYTES // (MAX_REFS // ITEM_REFS))
-"""How many bytes an item with contents in the arena counts as, at least, so that no frame has more
-references than it may."""
-
-_STORED_BYTES = 1 << 20  # the same for contents in the arena, which do not fill the pipe
+_STORED_BYTES = 1 << 20
+"""The same for contents in the arena, which do not fill the pipe. Each has `BLOCK_BYTES` or more,
+so a frame has far fewer references to them than it may."""
 
 _MISSES = 32  # after so many items in a row that are not plain, a pass looks for no more of them
 
@@ -127,7 +124,7 @@ class Outbox:
         """Pickle an item by itself; return the entry, and how many bytes it counts as."""
         entry: Any = self.encoder.encode(item)
         if type(entry) is Stored:
-            return entry, max(_STORED_SHARE, entry.nbytes // self._discount)
+            return entry, entry.nbytes // self._discount if entry.refs else entry.nbytes
         # Among pieces, an entry of ``bytes`` would be taken for a piece.
         return Stored([entry], len(entry)) if self._joins else entry, len(entry)
 
