@@ -454,7 +454,7 @@ def map_in_workers(
         options: see `iterate_in_worker`. With ``buffer_size``, at most ``num_workers +
             buffer_size`` inputs are taken whose results the loop does not have yet. Without it,
             each worker may have ``buffer_bytes`` of inputs, and as many bytes of results; the
-            default is 4 MiB here. ``env`` may be a function of a worker's number; ``name`` gets
+            default is 8 MiB here. ``env`` may be a function of a worker's number; ``name`` gets
             that number added.
 
     Returns:

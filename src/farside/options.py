@@ -85,7 +85,7 @@ class AheadOptions(TypedDict, total=False):
     buffer_bytes: int
     """How many bytes may wait when ``buffer_size`` is None. Default: 1048576, which is 1 MiB.
 
-    For `map_in_workers` the default is 4194304, which is 4 MiB, as each message costs more there.
+    For `map_in_workers` the default is 8388608, which is 8 MiB, as each message costs more there.
     For ``backend="ray"`` it is 16 MiB, and 64 MiB with ``"read_only": True``.
     """
 

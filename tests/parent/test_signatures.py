@@ -49,8 +49,8 @@ def test_the_signature_shows_values() -> None:
 
 def test_more_may_wait_for_a_map() -> None:
     shown = str(inspect.signature(map_in_workers))
-    assert "buffer_bytes: 'int' = 4194304" in shown
-    assert complete(map_in_workers, {})["buffer_bytes"] == 1 << 22
+    assert "buffer_bytes: 'int' = 8388608" in shown
+    assert complete(map_in_workers, {})["buffer_bytes"] == 1 << 23
     assert complete(map_in_workers, {"buffer_bytes": 1 << 20})["buffer_bytes"] == 1 << 20
 
 
