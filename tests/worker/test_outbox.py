@@ -275,6 +275,15 @@ def test_contents_in_the_arena_fill_a_frame_later_than_pickles() -> None:
     boxed.close()
 
 
+def test_contents_that_find_no_room_in_the_arena_count_in_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("farside._memory.arena.Arena.store", lambda *_: None)
+    boxed = Boxed(nbytes=1 << 22)
+    assert [boxed.add(*arrays(1, 20_000)) for _ in range(2)] == [False, True], "in the pipe"
+    boxed.close()
+
+
 def test_dropping_gives_all_blocks_back_and_makes_room(boxed: Boxed) -> None:
     while not boxed.add([1, *arrays(10)]):
         pass
