@@ -111,6 +111,14 @@ def test_a_body_is_not_copied_again() -> None:
     assert body.endswith(b"x" * 100)
 
 
+def test_without_a_table_each_block_is_a_buffer() -> None:
+    buffers: list[pickle.PickleBuffer] = []
+    given = [pickle.PickleBuffer(bytearray(b"one")), 2, pickle.PickleBuffer(bytearray(b"three"))]
+    body = pickle.dumps(given, 5, buffer_callback=buffers.append)
+    one, two, three = loads(body, [each.raw() for each in buffers])
+    assert (bytes(one), two, bytes(three)) == (b"one", 2, b"three")
+
+
 def test_buffers_outlive_the_body() -> None:
     body = bytearray(b"".join(dumps(pickle.PickleBuffer(bytearray(b"here")))))
     got = loads(body)

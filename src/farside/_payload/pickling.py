@@ -138,9 +138,12 @@ def dumps_beside(obj: object, arena: Arena | None) -> tuple[list[Part], list[Ref
 
 
 def loads(body: Body, blocks: Sequence[memoryview] = ()) -> Any:  # it is whatever was pickled
-    """Unpickle a body. Buffers are writable views of the body or blocks, and keep these alive."""
+    """Unpickle a body. Buffers are writable views of the body or blocks, and keep these alive.
+
+    Without a table, each block is a buffer: so comes the job of a worker on Ray.
+    """
     if body[:1] != _TABLE_MARK:
-        return pickle.loads(body)  # both sides run the same user's code
+        return pickle.loads(body, buffers=blocks)  # both sides run the same user's code
     view = memoryview(bytearray(body) if isinstance(body, bytes) and not blocks else body)
     _, count, length = _START.unpack_from(view)
     sizes = struct.unpack_from(f"<{count}Q", view, _START.size)
