@@ -40,7 +40,7 @@ SHARED_BYTES = 1 << 18
 """How many bytes of inputs share a block, at most, unless there are very many. A block costs both
 sides as much as copying some 50 kB. A worker that keeps one of the inputs keeps the block."""
 
-_MOST_RUNS = 256  # two runs that follow each other are larger, so there are at most twice as many
+_MOST_RUNS = 256  # at most twice as many: two neighbouring runs have more bytes than one may have
 
 _PADS = bytes(ALIGN)
 
