@@ -40,14 +40,14 @@ def test_sizes_that_the_place_has_not(sizes: list[int]) -> None:
         parts_of(bytes(10), sizes)
 
 
-@pytest.mark.parametrize("size", [8192, 100_000, SHARED_BYTES // 2, SHARED_BYTES + 1])
+@pytest.mark.parametrize("nbytes", [8192, 100_000, SHARED_BYTES // 2, SHARED_BYTES + 1])
 @pytest.mark.parametrize("count", [1, 2, 3, 100, 20_000])
-def test_neighbours_share_a_block_if_they_are_small(size: int, count: int) -> None:
-    found = runs([size] * count)
+def test_neighbours_share_a_block_if_they_are_small(nbytes: int, count: int) -> None:
+    found = runs([nbytes] * count)
     assert [index for run in found for index in range(count)[run]] == list(range(count))
-    together = max(1, SHARED_BYTES // size)
+    in_each = max(1, SHARED_BYTES // nbytes)
     if count <= 100:
-        assert [run.stop - run.start for run in found[:-1]] == [together] * (len(found) - 1)
+        assert [run.stop - run.start for run in found[:-1]] == [in_each] * (len(found) - 1)
     assert len(found) < MAX_REFS
 
 
