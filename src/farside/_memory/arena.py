@@ -114,16 +114,11 @@ class Arena:
             try:
                 if kind is not None and self.allocations is None:
                     self.allocations = kind(self._mapping)
-                self._reclaim()
-                found = self._allocator.allocate(nbytes)
-                if found is not None:
-                    slot = found[0]
-                    if kind is None or self.allocations is None:
-                        self._mapping.sizes[slot] = self._allocator.size_of(slot)
-                    else:
-                        # 0: such a block is not free yet when the parent gives it back.
-                        self._mapping.sizes[slot] = 0
-                        self.allocations.add(*found, nbytes)
+                found = self._allocator.reuse(nbytes) or self._find_more(nbytes)
+                if found is not None and kind is not None and self.allocations is not None:
+                    # 0: such a block is not free yet when the parent gives it back.
+                    self._mapping.sizes[found[0]] = 0
+                    self.allocations.add(*found, nbytes)
                 self._control[ARENA_USED] = used = self._allocator.used
                 if used > self._peak:
                     self._control[ARENA_PEAK] = self._peak = used
@@ -131,6 +126,14 @@ class Arena:
             finally:
                 self._lock.release()
         return None
+
+    def _find_more(self, nbytes: int) -> tuple[int, int] | None:
+        """Find a block after taking back those that were given back: to look rarely costs less."""
+        self._reclaim()
+        found = self._allocator.allocate(nbytes)
+        if found is not None:
+            self._mapping.sizes[found[0]] = self._allocator.size_of(found[0])
+        return found
 
     def settle(self) -> None:
         """Take back the blocks that were given back, and update ``ARENA_USED``."""
@@ -168,7 +171,6 @@ class Arena:
                 self._allocator.free(slot)
         if allocations is not None:
             for slot, sent in allocations.ended():
-                if sent:
-                    mapping.sizes[slot] = self._allocator.size_of(slot)
-                else:
+                mapping.sizes[slot] = self._allocator.size_of(slot)
+                if not sent:
                     self._allocator.free(slot)

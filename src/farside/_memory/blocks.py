@@ -50,16 +50,20 @@ class Allocator:
         self._starts: list[int] = []  # of the gaps, which never touch, sorted
         self._gaps: dict[int, int] = {}  # start: size
 
-    def allocate(self, nbytes: int) -> tuple[int, int] | None:
-        """Return slot and offset of a block; None if there is no room, or no slot."""
+    def reuse(self, nbytes: int) -> tuple[int, int] | None:
+        """Return slot and offset of a freed block of this size; None if none waits."""
         size = (nbytes + UNIT - 1) & -UNIT or UNIT
         idle = self._idle.get(size)
-        slot = idle.pop() if idle else self._make(size)
-        if slot < 0:
+        if not idle:
             return None
+        slot = idle.pop()
         self._sizes[slot] = size
         self.used += size
         return slot, self._offsets[slot]
+
+    def allocate(self, nbytes: int) -> tuple[int, int] | None:
+        """Return slot and offset of a block; None if there is no room, or no slot."""
+        return self.reuse(nbytes) or (self.reuse(nbytes) if self._make(nbytes) else None)
 
     def free(self, slot: int) -> None:
         """Take a block back. Raise ProtocolError if it is not in use."""
@@ -74,19 +78,20 @@ class Allocator:
         """Return how many bytes a block has, which may be more than asked for; 0: not in use."""
         return self._sizes[slot] if slot < len(self._sizes) else 0
 
-    def _make(self, size: int) -> int:
-        """Make a block out of free space; return its slot, or -1."""
+    def _make(self, nbytes: int) -> bool:
+        """Make a block out of free space, which then waits; False: there is none, or no slot."""
+        size = (nbytes + UNIT - 1) & -UNIT or UNIT
         # Idle blocks still have their slots.
         offset = self._take(size) if self._has_slot() else -1
         if offset < 0:
             self._merge()
             if not self._has_slot():
-                return -1
+                return False
             offset = self._take(size)
             if offset < 0:
                 offset = self._grow(size)
                 if offset < 0:
-                    return -1
+                    return False
         if self._unused:
             slot = self._unused.pop()
             self._offsets[slot] = offset
@@ -94,7 +99,8 @@ class Allocator:
             slot = len(self._sizes)
             self._offsets[slot:] = [offset]  # no `append`: an earlier call may have ended after it
             self._sizes.append(0)
-        return slot
+        self._idle.setdefault(size, []).append(slot)
+        return True
 
     def _has_slot(self) -> bool:
         return bool(self._unused) or len(self._sizes) < self._slots
