@@ -80,9 +80,15 @@ def test_one_that_is_much_larger_is_not_taken() -> None:
     assert owner(buffers.take(400)) != first
 
 
+def copy_to_send(buffers: Recycled, *parts: bytes | memoryview) -> pickle.PickleBuffer:
+    return buffers.copy_to_send(parts, sum(map(len, parts)))
+
+
 def test_parts_are_copied_one_after_the_other() -> None:
-    parts = [b"ab", memoryview(bytearray(range(4))).cast("H"), np.arange(3, dtype="u1")]
-    for copy in (Recycled().copy(parts), Recycled().copy_to_send(parts).raw()):
+    of_shorts = memoryview(bytearray(range(4))).cast("H")
+    parts = [b"ab", of_shorts, np.arange(3, dtype="u1")]
+    to_send = copy_to_send(Recycled(), b"ab", of_shorts.cast("B"), memoryview(bytearray(range(3))))
+    for copy in (Recycled().copy(parts), to_send.raw()):
         assert bytes(copy) == b"ab" + bytes(range(4)) + bytes(range(3))
         assert not copy.readonly
 
@@ -90,24 +96,24 @@ def test_parts_are_copied_one_after_the_other() -> None:
 @pytest.mark.parametrize("size", [1000, 999, 1010, 513])
 def test_the_memory_of_a_copy_is_used_again(size: int) -> None:
     buffers = Recycled()
-    copy = buffers.copy_to_send([bytes(1010)])
+    copy = copy_to_send(buffers, bytes(1010))
     first = owner(copy)
-    other = buffers.copy_to_send([b"x" * size])
+    other = copy_to_send(buffers, b"x" * size)
     assert owner(other) != first
     del copy
-    again = buffers.copy_to_send([b"y" * size])
+    again = copy_to_send(buffers, b"y" * size)
     assert owner(again) == first
     assert bytes(again.raw()) == b"y" * size
     del again
-    assert bytes(buffers.copy_to_send([b"z" * 1010]).raw()) == b"z" * 1010
+    assert bytes(copy_to_send(buffers, b"z" * 1010).raw()) == b"z" * 1010
     assert bytes(other.raw()) == b"x" * size
 
 
 def test_a_buffer_of_a_small_copy_is_given_for_a_larger_one_again() -> None:
     buffers = Recycled()
-    first = owner(buffers.copy_to_send([bytes(1010)]))
+    first = owner(copy_to_send(buffers, bytes(1010)))
     for size in (600, 1010, 999, 520, 1024):
-        copy = buffers.copy_to_send([b"a" * (size - 7), b"b" * 7])
+        copy = copy_to_send(buffers, b"a" * (size - 7), b"b" * 7)
         assert owner(copy) == first
         assert bytes(copy.raw()) == b"a" * (size - 7) + b"b" * 7
         del copy
@@ -116,12 +122,12 @@ def test_a_buffer_of_a_small_copy_is_given_for_a_larger_one_again() -> None:
 
 def test_copies_of_nothing() -> None:
     buffers = Recycled()
-    assert [bytes(buffers.copy_to_send(parts).raw()) for parts in ([], [b""])] == [b"", b""]
+    assert [bytes(copy_to_send(buffers, *parts).raw()) for parts in ([], [b""])] == [b"", b""]
 
 
 def test_a_copy_in_a_cycle_of_garbage_is_collected() -> None:
     """A view between it and its buffer would crash Python up to 3.12.6."""
-    copy = Recycled().copy_to_send([bytes(1000)])
+    copy = copy_to_send(Recycled(), bytes(1000))
     assert type(copy.raw().obj) is bytearray
     cycle: list[Any] = [copy]
     cycle.append(cycle)
@@ -185,5 +191,5 @@ def test_contents_stay_as_long_as_they_are_held(steps: list[tuple[int, int]]) ->
 def test_what_was_cut_to_be_sent_is_whole_where_it_is_taken() -> None:
     buffers = Recycled()
     for size in (100, 97):
-        buffers.copy_to_send([bytes(size)])
+        copy_to_send(buffers, bytes(size))
     assert buffers.take(100).nbytes == 100

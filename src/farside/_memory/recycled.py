@@ -53,17 +53,23 @@ class Recycled:
         _fill(made, views)
         return made
 
-    def copy_to_send(self, parts: Sequence[Any]) -> PickleBuffer:
-        """Return a writable copy of parts, one after the other, only to be pickled."""
-        views = [memoryview(part).cast("B") for part in parts]
-        nbytes = sum([view.nbytes for view in views])
-        kept, size, buffer = self._get(nbytes)
-        for view in views:
-            if len(buffer) < nbytes:  # it was shortened: any contents do; zeros would be new memory
-                buffer.extend(view[: nbytes - len(buffer)])
-        del buffer[nbytes:]  # its memory stays, unless that is more than twice as large
+    def copy_to_send(self, parts: Sequence[bytes | memoryview], nbytes: int) -> PickleBuffer:
+        """Return a writable copy of parts, one after the other, only to be pickled.
+
+        They have so many bytes in all; memoryviews have the format of bytes.
+        """
+        kept = self._buffers
+        # Most have the size of those before, and find the oldest buffer free.
+        if kept and len(kept[0][1]) == nbytes and _is_free(kept[0][1]):
+            size, buffer = kept.pop(0)
+        else:
+            kept, size, buffer = self._get(nbytes)
+            for part in parts:
+                if len(buffer) < nbytes:  # it was shortened: zeros would be new memory
+                    buffer.extend(part[: nbytes - len(buffer)])
+            del buffer[nbytes:]  # its memory stays, unless that is more than twice as large
         with memoryview(buffer) as made:
-            _fill(made, views)
+            _fill(made, parts)
         copy = PickleBuffer(buffer)
         if nbytes:
             kept.append((size, buffer))
@@ -89,11 +95,12 @@ class Recycled:
         self._buffers = []  # another list: `take` may be in the middle of this one
 
 
-def _fill(made: memoryview, views: Sequence[memoryview]) -> None:
+def _fill(made: memoryview, parts: Sequence[bytes | memoryview]) -> None:
     position = 0
-    for view in views:
-        made[position : position + view.nbytes] = view
-        position += view.nbytes
+    for part in parts:
+        end = position + len(part)
+        made[position:end] = part
+        position = end
 
 
 def _find(kept: list[tuple[int, bytearray]], nbytes: int) -> tuple[int, bytearray] | None:

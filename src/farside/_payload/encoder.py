@@ -6,7 +6,7 @@ import _pickle as pickle
 from sys import modules
 
 from .._in_c import SimpleNamespace, partial
-from .._memory.parts import BLOCK_BYTES, size, together
+from .._memory.parts import BLOCK_BYTES, Ref, size, together
 from . import handlers, pickling
 from .items import ITEM_REFS, Group, Stored
 from .reducers import table_of_items
@@ -67,8 +67,9 @@ class Encoder:
             found = self._templates.find(item)
             if found is not None:
                 stream, view = found
-                nbytes = len(view)
-                return Stored([stream, self._place([view], nbytes)], len(stream) + nbytes)
+                place = self._place([view], len(view))
+                refs = [place] if type(place) is Ref else ()
+                return Stored([stream, place], len(stream) + len(view), refs)
         try:
             self._dump(item)
             self._forget()
@@ -128,18 +129,21 @@ class Encoder:
             else:
                 places.extend(self._place([each], len(each)) for each in buffers)
         except BaseException:  # what is left would become a part of the next item
-            self.discard(Stored(places, nbytes))
+            self._free(_refs_in(places))
             self._renew()
             raise
         chunks.clear()
         buffers.clear()
         if written >= _RENEW_BYTES:
             self._renew()
-        return Stored(places, nbytes)
+        return Stored(places, nbytes, _refs_in(places))
 
     def discard(self, stored: Stored) -> None:
         """Give back the blocks of an item that is not sent."""
-        for ref in stored.refs:
+        self._free(stored.refs)
+
+    def _free(self, refs: Sequence[Ref]) -> None:
+        for ref in refs:
             assert self._arena is not None
             self._arena.free(ref)
 
@@ -167,7 +171,12 @@ class Encoder:
         recycled = self._recycled
         if recycled is None:
             return pickle.PickleBuffer(bytearray().join(parts))
-        return recycled.copy_to_send(parts)
+        return recycled.copy_to_send(parts, nbytes)
+
+
+def _refs_in(places: Sequence[Place | Group]) -> list[Ref]:
+    whole = [each.place if type(each) is Group else each for each in places]
+    return [place for place in whole if type(place) is Ref]
 
 
 def _offer(buffers: list[memoryview], buffer: pickle.PickleBuffer) -> bool:

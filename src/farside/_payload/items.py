@@ -63,17 +63,12 @@ class Mark:
 class Stored:
     """An item with large contents, on its way into a frame."""
 
-    __slots__ = ("nbytes", "places")
+    __slots__ = ("nbytes", "places", "refs")
 
-    def __init__(self, places: list[Place | Group], nbytes: int) -> None:
+    def __init__(self, places: list[Place | Group], nbytes: int, refs: Sequence[Ref] = ()) -> None:
         self.places = places  # of the stream, then of the buffers
         self.nbytes = nbytes
-
-    @property
-    def refs(self) -> list[Ref]:
-        """The blocks of the arena that hold its contents."""
-        places = [each.place if type(each) is Group else each for each in self.places]
-        return [place for place in places if type(place) is Ref]
+        self.refs = refs  # the blocks of the arena among these places
 
 
 def pack(
@@ -130,7 +125,7 @@ def _converted(entries: list[Any], kinds: set[type], refs: list[Ref]) -> list[An
     """Return what to pickle for entries of these kinds; add their blocks to `refs`."""
     if kinds.isdisjoint(_CONVERTED):
         return entries
-    return [_convert(each, refs) for each in entries]
+    return [_number(each, refs) if type(each) is Stored else _convert(each) for each in entries]
 
 
 def _pack_with_marks(
@@ -149,11 +144,8 @@ def _pack_with_marks(
     return [_MARKED + _LENGTH.pack(len(head)) + head, *parts], refs
 
 
-def _convert(entry: Any, refs: list[Ref]) -> Any:
-    kind = type(entry)
-    if kind is Stored:
-        return _number(entry, refs)
-    return pickle.dumps(entry, 5) if kind in _CONVERTED else entry
+def _convert(entry: Any) -> Any:
+    return pickle.dumps(entry, 5) if type(entry) in _CONVERTED else entry
 
 
 def _number(stored: Stored, refs: list[Ref]) -> bytes | tuple[Any, list[Any]]:
