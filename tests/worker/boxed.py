@@ -31,6 +31,14 @@ class Sink:
         self.before: Callable[[], object] = list
         """Called while a frame is on its way: its bytes are not read yet."""
         self.alerts = self.soon = 0
+        self.taken, self.waits = 0, False  # of the loop: how many items it has; whether it waits
+
+    def parent_waits(self) -> bool:
+        return self.waits
+
+    def acknowledged(self, epoch: int) -> int:
+        assert epoch == EPOCH
+        return self.taken
 
     def flush(self) -> None:
         """Do nothing: all that is sent finds room."""

@@ -257,16 +257,44 @@ def test_as_many_small_arrays_share_a_frame_as_large_ones_by_their_bytes() -> No
     assert counts[16 * BLOCK_BYTES] == 8
 
 
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("size", [BLOCK_BYTES, 10_000, 100_000, 300_000, 2_000_000])
+def test_what_waits_in_the_arena_is_at_most_the_budget_and_one_item(
+    size: int,
+    waits: bool,  # noqa: FBT001
+) -> None:
+    boxed = Boxed(nbytes=1 << 20)
+    boxed.box.flusher.call = int  # type: ignore[assignment]
+    boxed.sink.waits, made = waits, 0
+    for _ in range(3):
+        while (stop := boxed.box.send_due(made, each=False)) > made:
+            while not (boxed.add(*arrays(1, size)) or made + 1 >= stop):
+                made += 1
+            made += 1
+        nbytes = (made - boxed.sink.taken) * size
+        assert 1_000_000 - size <= nbytes <= max((1 << 20) + size, 5 * size)
+        boxed.sink.taken = made
+    boxed.close()
+
+
+def test_half_of_what_may_wait_shares_a_frame() -> None:
+    boxed = Boxed(nbytes=1 << 20)
+    assert [boxed.add(*arrays(1, 100_000)) for _ in range(6)] == [False] * 5 + [True]
+    boxed.box.send_due(6, each=False)
+    assert [boxed.add(*arrays(1, 100_000)) for _ in range(5)] == [False] * 4 + [True], "no room"
+    boxed.close()
+
+
 @pytest.mark.parametrize("size", [60_000, 1 << 20])
 def test_large_items_do_not_pile_up(boxed: Boxed, size: int) -> None:
-    adding = [boxed.add(b"x" * size) for _ in range(2)]
-    assert adding[-1], "more than 64 KiB wait"
-    assert adding[0] is (size > 64 << 10)
+    adding = [boxed.add(b"x" * size) for _ in range(3)]
+    assert adding[-1], "more than 128 KiB wait"
+    assert adding[1] is (2 * size > 128 << 10)
 
 
 def test_contents_in_the_arena_fill_a_frame_later_than_pickles() -> None:
     boxed = Boxed(nbytes=1 << 20)
-    assert [boxed.add(b"x" * 80_000) for _ in range(4)] == [False, False, False, True]
+    assert [boxed.add(b"x" * 80_000) for _ in range(7)] == [False] * 6 + [True]
     boxed.close()
     boxed = Boxed(nbytes=1 << 20)
     boxed.sink.arena = None

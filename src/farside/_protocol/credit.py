@@ -71,6 +71,13 @@ class Window:
                 return _ENDLESS
         return taken + self._limit + 1
 
+    @property
+    def room(self) -> int:
+        """How many bytes of items may still be sent, as of the latest call of `stop`."""
+        if self._items is not None:
+            return _ENDLESS
+        return self._nbytes - self._sent_bytes + self._taken
+
     def wish(self, made: int) -> int:
         """Return how many items must have been taken before it is worth waking the worker."""
         # With a small ``items``, one more is enough, and with a large one an eighth of it. If it is

@@ -75,12 +75,14 @@ class Outbox:
         self._epoch = self._misses = 0  # items in a row that were no copies
         self._lock = Lock()  # held while a frame is sent
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
-        stored = 0 if link.arena is None else min(_STORED_BYTES, 1 + nbytes // 4)
+        # While the parent takes one half of what may wait, the worker fills the other.
+        stored = 0 if link.arena is None else min(_STORED_BYTES, 1 + nbytes // 2)
         self._discount = max(1, stored // self._batch_bytes)
         # How many bytes were added since the beginning, and at how many it is time to send. One
         # thread at a time writes each, so that no thread undoes what another does.
         self.nbytes, self.full = 0, self._batch_bytes
         self._nbytes_before = 0  # the sum after the last item that was no copy
+        self._room = window.room  # how many more bytes may wait, as of the latest look at it
         self._sent = 0  # items of the pass that were sent, or count as made
 
     def make_ready(self) -> None:
@@ -103,30 +105,27 @@ class Outbox:
         self.refused = True
         entry: Any = self._joiner.piece(item) if self._joins else None
         if entry is None:
-            entry, nbytes = self._encode(item)
-        else:
-            nbytes = len(entry)
+            entry = self.encoder.encode(item)
+            if type(entry) is bytes and self._joins:  # else it would be taken for a piece
+                entry = Stored([entry], len(entry))
+        stored = type(entry) is Stored
+        nbytes = entry.nbytes if stored else len(entry)
+        if stored and entry.refs:
+            self._room -= nbytes
+            nbytes //= self._discount
         if self.copies and self.rows.kind is Rows:  # else the item ends rows, and is no miss
             # A copy that was counted since the last miss ends the run of misses.
             self._misses = self._misses + 1 if self.nbytes == self._nbytes_before else 1
             if self._misses == _MISSES:
                 self.copies.clear()
         self.refused = False  # first: from here on the item may be sent, whatever is raised
-        if self._lends and type(entry) is Stored and entry.refs:
+        if self._lends and stored and entry.refs:
             with_lock(self._lock, partial(self._send_alone, entry))
             return True
         self.entries.append(entry)
         self.nbytes += nbytes
         self._nbytes_before = self.nbytes
-        return self.nbytes >= self.full
-
-    def _encode(self, item: object) -> tuple[Any, int]:
-        """Pickle an item by itself; return the entry, and how many bytes it counts as."""
-        entry: Any = self.encoder.encode(item)
-        if type(entry) is Stored:
-            return entry, entry.nbytes // self._discount if entry.refs else entry.nbytes
-        # Among pieces, an entry of ``bytes`` would be taken for a piece.
-        return Stored([entry], len(entry)) if self._joins else entry, len(entry)
+        return self.nbytes >= self.full or self._room <= 0
 
     def _send_alone(self, entry: Stored) -> None:
         """Send an item at once whose contents are the user's own memory, which may change later.
@@ -139,7 +138,8 @@ class Outbox:
 
     def is_full(self) -> bool:
         """Tell whether it is time to send, whatever the parent does."""
-        return len(self.entries) >= self._most or self.nbytes >= self.full
+        full = self.nbytes >= self.full or self._room <= 0
+        return full or len(self.entries) >= self._most
 
     def send_due(self, made: int, *, each: bool) -> int:
         """Send what is due; return how many items may be made in all: `made` if without credit."""
@@ -148,9 +148,16 @@ class Outbox:
                 self.flush()
             else:
                 self.flusher.call()
-        stop = self._window.stop(self._link.acknowledged(self._epoch))
+        stop = self._stop()
         # `look_up` is called after the first item of a batch, so that the flusher hears of it.
         return min(stop, made + (self._most if self.entries and not each else 1))
+
+    def _stop(self) -> int:
+        """Return how many items the parent allows in all, and note how many bytes more."""
+        stop = self._window.stop(self._link.acknowledged(self._epoch))
+        if not self.entries:
+            self._room = self._window.room
+        return stop
 
     def wait_for_credit(self, made: int) -> bool:
         """Wait until a further item may be made; False: a command came, or the parent is gone."""
@@ -160,7 +167,7 @@ class Outbox:
             spun = self._spins and self._link.spin_for_credit(self._epoch, wish)
             if not (spun or self._link.wait_for_credit(self._epoch, wish)):
                 return False
-            if self._window.stop(self._link.acknowledged(self._epoch)) > made:
+            if self._stop() > made:
                 return True
 
     def wait_for_parent(self) -> bool:
@@ -222,6 +229,7 @@ class Outbox:
                 self.encoder.discard(entry)
         self.entries.clear()
         self.full, self._lost = self.nbytes + self._batch_bytes, False
+        self._room = self._window.room
 
     def _send(self, *, soon: bool = False) -> bool:
         """Send what waits; tell whether all has found room. `soon`: see `WorkerLink.send_soon`."""
