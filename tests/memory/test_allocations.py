@@ -300,16 +300,16 @@ def test_a_finalizer_that_strikes_in_the_middle_does_not_wait_for_ever(
 ) -> None:
     monkeypatch.setattr(arena_module, "_PATIENCE", 0.01)
     first = sides.grant()
-    find_flag = sides.arena._mapping.find_flag
+    flagged = sides.arena._mapping.flagged
     got: list[object] = []
 
     class Interrupted:
         flags = sides.arena._mapping.flags
         sizes = sides.arena._mapping.sizes
 
-        def find_flag(self, start: int) -> int:
+        def flagged(self) -> list[int]:
             got.extend([sides.arena.grant(SIZE), sides.arena.claim(first)])
-            return find_flag(start)
+            return flagged()
 
     monkeypatch.setattr(sides.arena, "_mapping", Interrupted())
     assert sides.grant().nbytes == SIZE

@@ -76,7 +76,7 @@ print(mapping.arena_bytes)
     path = f"/proc/{os.getpid()}/fd/{shared.fileno()}"
     assert run_python(script, path) == f"{ARENA}\n"
     assert bytes(mapping.arena[:5]) == b"hello"
-    assert mapping.find_flag(0) == 9
+    assert mapping.flagged() == [9]
 
 
 def test_a_forked_child_keeps_its_views_and_not_the_descriptor(shared: Descriptor) -> None:
@@ -129,14 +129,13 @@ def test_flags_are_found_in_order(shared: Descriptor) -> None:
     mapping.control[511] = 2**64 - 1
     mapping.arena[:4] = b"\1\1\1\1"
     mapping.control[0] = 0x0101010101010101
-    assert mapping.find_flag(0) == -1
+    assert mapping.flagged() == []
     for slot in (0, 7, SLOTS - 1):
         mapping.flags[slot] = 1
     mapping.flags[3] = 2
-    found = [mapping.find_flag(start) for start in (0, 1, 7, 8, SLOTS - 1, SLOTS, 2 * SLOTS)]
-    assert found == [0, 7, 7, SLOTS - 1, SLOTS - 1, -1, -1]
+    assert mapping.flagged() == [0, 7, SLOTS - 1]
     mapping.flags[7] = 0
-    assert mapping.find_flag(1) == SLOTS - 1
+    assert mapping.flagged() == [0, SLOTS - 1]
     mapping.sizes[0], mapping.sizes[3], mapping.sizes[SLOTS - 1] = 1, 2, 4
     assert mapping.given_back() == 5
 
@@ -266,7 +265,7 @@ def test_two_parts_have_nothing_in_common() -> None:
     again = Mapping(made.fileno())
     assert again.second is not None
     assert (bytes(again.arena[:3]), bytes(again.second.arena[:3])) == (b"one", b"two")
-    assert (again.find_flag(0), again.second.find_flag(0), again.second.find_flag(8)) == (-1, 7, -1)
+    assert (again.flagged(), again.second.flagged()) == ([], [7])
     made.close()
 
 

@@ -164,8 +164,7 @@ class Arena:
     def _reclaim(self) -> None:
         """Free the blocks that neither side has any more."""
         mapping, allocations = self._mapping, self.allocations
-        slot = -1
-        while (slot := mapping.find_flag(slot + 1)) >= 0:
+        for slot in mapping.flagged():
             mapping.flags[slot] = 0
             if allocations is None or allocations.came_back(slot):
                 self._allocator.free(slot)

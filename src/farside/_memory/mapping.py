@@ -121,16 +121,17 @@ class Mapping:
         self.arena: memoryview[int] = whole[HEADER_BYTES:]
         self.arena_bytes: int = len(self.arena)
 
-    def find_flag(self, start: int) -> int:
-        """Return the first slot from `start` on (0 or greater) whose flag is 1; -1 if none is."""
-        found = self._find(b"\1", self._flags + start, self._flags_end)
-        return found if found < 0 else found - self._flags
+    def flagged(self) -> list[int]:
+        """Return the slots whose flag is 1, in order."""
+        find, first, end = self._find, self._flags, self._flags_end
+        found: list[int] = []
+        at = first - 1
+        while (at := find(b"\1", at + 1, end)) >= 0:
+            found.append(at - first)
+        return found
 
     def given_back(self) -> int:
-        nbytes, slot = 0, -1
-        while (slot := self.find_flag(slot + 1)) >= 0:
-            nbytes += self.sizes[slot]
-        return nbytes
+        return sum([self.sizes[slot] for slot in self.flagged()])
 
     def commit(self, upto: int) -> bool:
         """Make the bytes before `upto` usable; return whether they are. Only one side may do so."""

@@ -14,7 +14,7 @@ from .true_parts import is_a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .._memory.parts import Part, Store
@@ -44,7 +44,11 @@ class Encoder:
         self, arena: Store | None, *, main_by_value: bool = False, recycled: Recycled | None = None
     ) -> None:
         self._arena = arena
-        self._recycled = recycled
+        self._put: Callable[[Sequence[Part], int], Place | None] = _copied
+        if arena is not None:
+            self._put = arena.store
+        elif recycled is not None:
+            self._put = recycled.copy_to_send
         self._main_by_value = main_by_value
         self._chunks: list[bytes] = []  # of the pickle
         self._buffers: list[memoryview] = []  # kept out of the pickle
@@ -67,7 +71,7 @@ class Encoder:
             found = self._templates.find(item)
             if found is not None:
                 stream, view = found
-                place = self._place([view], len(view))
+                place = self._put([view], len(view)) or _copied([view], len(view))
                 refs = [place] if type(place) is Ref else ()
                 return Stored([stream, place], len(stream) + len(view), refs)
         try:
@@ -164,14 +168,12 @@ class Encoder:
         """Put a payload of so many bytes into the arena, or else into the frame."""
         if nbytes < BLOCK_BYTES:
             return b"".join(parts)
-        ref = None if self._arena is None else self._arena.store(parts, nbytes)
-        if ref is not None:
-            return ref
-        # A copy, since the next item may be begun before the frame is sent; and a writable one.
-        recycled = self._recycled
-        if recycled is None:
-            return pickle.PickleBuffer(bytearray().join(parts))
-        return recycled.copy_to_send(parts, nbytes)
+        return self._put(parts, nbytes) or _copied(parts, nbytes)
+
+
+def _copied(parts: Sequence[Part], nbytes: int) -> pickle.PickleBuffer:  # noqa: ARG001
+    """Copy a payload: the next item may be begun before the frame is sent. It stays writable."""
+    return pickle.PickleBuffer(bytearray().join(parts))
 
 
 def _refs_in(places: Sequence[Place | Group]) -> list[Ref]:
