@@ -95,7 +95,7 @@ class Views:
         life: Any = _Life()  # type: ignore[abstract]  # it tells no time
         life.hold = _Hold()
         life.hold.__del__ = end
-        lease.life = time(tzinfo=life)
+        lease.life = time(0, 0, 0, 0, life)  # a keyword would double what this costs
         self._alive[slot] = ref(life)
         # In this order, either this thread or the one that forks finds the lease.
         forking = _forking

@@ -68,7 +68,8 @@ def load(stream: bytes, buffer: Any) -> Any:
         dtype, shape, readonly = known
         # NumPy's own unpickling does the same.
         view = memoryview(buffer).toreadonly() if readonly else buffer
-        return frombuffer(view, dtype).reshape(shape)
+        array: Any = frombuffer(view, dtype)
+        return array if len(shape) == 1 else array.reshape(shape)
     made = pickle.loads(stream, buffers=[buffer])
     if type(made) is ndarray and stream not in _known:
         # User code may rebuild an array in its own way. Then this is not NumPy's pickle of it.
