@@ -15,6 +15,7 @@ from farside._memory.parts import BLOCK_BYTES
 from farside._payload.items import ITEM_REFS
 from farside._payload.joined import HEAD
 from farside._protocol.credit import AUTOMATIC_ITEMS, Window
+from farside._protocol.messages import Status
 from farside._worker.outbox import BATCH_BYTES, BATCH_ITEMS, BATCH_NUMBERS, Outbox
 from farside.errors import LinkClosedError
 from tests.steady import STEADY
@@ -258,12 +259,13 @@ def test_as_many_small_arrays_share_a_frame_as_large_ones_by_their_bytes() -> No
 
 
 @pytest.mark.parametrize("waits", [False, True])
-@pytest.mark.parametrize("size", [BLOCK_BYTES, 10_000, 100_000, 300_000, 2_000_000])
-def test_what_waits_in_the_arena_is_at_most_the_budget_and_one_item(
+@pytest.mark.parametrize("size", [7000, BLOCK_BYTES, 10_000, 100_000, 300_000, 2_000_000])
+def test_what_waits_is_at_most_the_budget_and_one_item(
     size: int,
     waits: bool,  # noqa: FBT001
 ) -> None:
-    boxed = Boxed(nbytes=1 << 20)
+    budget = 1 << 20 if size >= BLOCK_BYTES else 100_000
+    boxed = Boxed(nbytes=budget)
     boxed.box.flusher.call = int  # type: ignore[assignment]
     boxed.sink.waits, made = waits, 0
     for _ in range(3):
@@ -272,8 +274,19 @@ def test_what_waits_in_the_arena_is_at_most_the_budget_and_one_item(
                 made += 1
             made += 1
         nbytes = (made - boxed.sink.taken) * size
-        assert 1_000_000 - size <= nbytes <= max((1 << 20) + size, 5 * size)
+        assert 0.95 * budget - size <= nbytes <= max(budget + size, 5 * size)
         boxed.sink.taken = made
+    boxed.close()
+
+
+def test_after_the_flusher_too_no_more_is_made_than_may_wait() -> None:
+    boxed = Boxed(nbytes=1 << 20)
+    boxed.add(*arrays(1, 600_000))
+    boxed.box.flush()
+    assert not boxed.add(*arrays(1, 300_000))
+    boxed.box._frames_before = boxed.box._frames
+    boxed.box._send_late()
+    assert [boxed.add(*arrays(1, 100_000)) for _ in range(2)] == [False, True]
     boxed.close()
 
 
@@ -435,9 +448,9 @@ def test_what_finds_no_room_beside_the_items_is_sent_by_the_flusher(
     room, called = [True, False], list[str]()
     monkeypatch.setattr(boxed.sink, "send", lambda *_, wait: wait or room.pop())
     monkeypatch.setattr(boxed.box.flusher, "call", lambda: called.append("flusher"))
-    boxed.box.say("text")
+    boxed.box.send_beside(Status.RECORDS_EMITTED, 0, b"text")
     assert called == ["flusher"]
-    boxed.box.say("text")
+    boxed.box.send_beside(Status.RECORDS_EMITTED, 0, b"text")
     assert called == ["flusher"]
 
 

@@ -72,8 +72,10 @@ class Encoder:
             if found is not None:
                 stream, view = found
                 place = self._put([view], len(view)) or _copied([view], len(view))
-                refs = [place] if type(place) is Ref else ()
-                return Stored([stream, place], len(stream) + len(view), refs)
+                nbytes = len(stream) + len(view)
+                if type(place) is not Ref:
+                    return Stored([stream, place], nbytes)
+                return Stored([stream, place], nbytes, [place], len(view))
         try:
             self._dump(item)
             self._forget()
@@ -140,7 +142,9 @@ class Encoder:
         buffers.clear()
         if written >= _RENEW_BYTES:
             self._renew()
-        return Stored(places, nbytes, _refs_in(places))
+        refs = _refs_in(places)
+        # Buffers that share a block have gaps in between.
+        return Stored(places, nbytes, refs, min(nbytes, sum([ref.nbytes for ref in refs])))
 
     def discard(self, stored: Stored) -> None:
         """Give back the blocks of an item that is not sent."""

@@ -63,12 +63,19 @@ class Mark:
 class Stored:
     """An item with large contents, on its way into a frame."""
 
-    __slots__ = ("nbytes", "places", "refs")
+    __slots__ = ("arena_bytes", "nbytes", "places", "refs")
 
-    def __init__(self, places: list[Place | Group], nbytes: int, refs: Sequence[Ref] = ()) -> None:
+    def __init__(
+        self,
+        places: list[Place | Group],
+        nbytes: int,
+        refs: Sequence[Ref] = (),
+        arena_bytes: int = 0,
+    ) -> None:
         self.places = places  # of the stream, then of the buffers
-        self.nbytes = nbytes
-        self.refs = refs  # the blocks of the arena among these places
+        self.nbytes = nbytes  # of all of these
+        self.refs = refs  # the blocks of the arena among them
+        self.arena_bytes = arena_bytes  # how many of the bytes are in these blocks
 
 
 def pack(

@@ -34,11 +34,11 @@ class Window:
 
     __slots__ = (
         "_frames", "_items", "_limit", "_nbytes", "_sent_bytes", "_sent_items", "_taken",
-        "unlimited",
+        "by_bytes", "unlimited",
     )  # fmt: skip
 
     def __init__(self, items: int | None, nbytes: int) -> None:
-        self.unlimited = items == UNLIMITED
+        self.unlimited, self.by_bytes = items == UNLIMITED, items is None
         self._items = items
         self._limit = AUTOMATIC_ITEMS if items is None else items
         self._nbytes = nbytes
@@ -53,7 +53,7 @@ class Window:
 
     def sent(self, count: int, nbytes: int) -> None:
         """Record that a frame of `count` items and `nbytes` bytes was sent."""
-        if self._items is None:
+        if self.by_bytes:
             self._sent_items += count
             self._sent_bytes += nbytes
             self._frames.append((self._sent_items, self._sent_bytes))
@@ -63,7 +63,7 @@ class Window:
         # Items that were made but not sent do not count here, so the caller must keep them few.
         if self.unlimited:
             return _ENDLESS
-        if self._items is None:
+        if self.by_bytes:
             frames = self._frames
             while frames and frames[0][0] <= taken:
                 self._taken = frames.popleft()[1]
@@ -74,9 +74,7 @@ class Window:
     @property
     def room(self) -> int:
         """How many bytes of items may still be sent, as of the latest call of `stop`."""
-        if self._items is not None:
-            return _ENDLESS
-        return self._nbytes - self._sent_bytes + self._taken
+        return self._nbytes - self._sent_bytes + self._taken if self.by_bytes else _ENDLESS
 
     def wish(self, made: int) -> int:
         """Return how many items must have been taken before it is worth waking the worker."""

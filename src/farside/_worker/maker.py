@@ -7,8 +7,10 @@ from time import monotonic
 from .._payload import handlers, pickling
 from .._payload.failure import describe, part_at_fault
 from .._payload.items import Mark
+from .._payload.records import flatten_line
+from .._protocol import progress
 from .._protocol.credit import Window
-from .._protocol.messages import UNKNOWN, Cmd
+from .._protocol.messages import UNKNOWN, Cmd, Status
 from .._system.signals import here, with_lock
 from .loops import LEFT, NOTHING, OVER, TO_GO_ON, make_items, make_results
 from .outbox import Outbox
@@ -55,8 +57,8 @@ class Maker:
         self._machine = machine
         window = Window(job.buffer_size, job.buffer_bytes)
         self.outbox = Outbox(link, window, job.buffer_bytes, spins=job.spins)
-        self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
-        self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
+        self._skips = Skips(self._tell, self._say, self.is_left)
+        self._snapshots = Snapshots(self._tell, self._say)
         self._pid = here.pid
         self.looking = False  # whether `look_up` runs: an error in it is not about an item
         self.iterator: Any = None  # of the pass, if no function makes its items
@@ -73,6 +75,16 @@ class Maker:
             from .forked import end_child  # only when it happens
 
             end_child(error)
+
+    def _tell(self, told: progress.Snapshot | progress.Skipped) -> None:
+        """Send the parent a snapshot, or how many items were skipped."""
+        body = progress.write(told)
+        self.outbox.send_beside(Status.PROGRESS_REPORTED, self.outbox.epoch, body)
+
+    def _say(self, text: str, *, warning: bool = False) -> None:
+        """Send a message of farside's own to the parent's loggers."""
+        body = flatten_line(text, warning=warning)
+        self.outbox.send_beside(Status.RECORDS_EMITTED, 0, body)
 
     # A pass ---------------------------------------------------------------------------------
 

@@ -11,10 +11,8 @@ from .._payload.encoder import Encoder
 from .._payload.items import Stored, pack
 from .._payload.joined import Joiner
 from .._payload.plain import ADD_COPY, ATOM_BYTES, STR_LIMIT
-from .._payload.records import flatten_line
 from .._payload.row_code import MAX_BYTES
 from .._payload.rows import Rows
-from .._protocol import progress
 from .._protocol.messages import Status
 from .._system.signals import with_lock
 from .flusher import Flusher
@@ -72,17 +70,16 @@ class Outbox:
         self._lends = link.arena is not None and link.arena.lends
         self._joiner, self._joins = Joiner(), True  # whether the ``bytes`` that wait are pieces
         self._tiny = False  # whether the items of the frame before were as small as numbers
-        self._epoch = self._misses = 0  # items in a row that were no copies
+        self.epoch = self._misses = 0  # items in a row that were no copies
         self._lock = Lock()  # held while a frame is sent
-        self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
-        # While the parent takes one half of what may wait, the worker fills the other.
-        stored = 0 if link.arena is None else min(_STORED_BYTES, 1 + nbytes // 2)
-        self._discount = max(1, stored // self._batch_bytes)
+        # While the parent takes one half of what may wait in the arena, the worker fills the other.
+        self._batch = min(BATCH_BYTES, 1 + nbytes // 4), min(_STORED_BYTES, 1 + nbytes // 2)
         # How many bytes were added since the beginning, and at how many it is time to send. One
-        # thread at a time writes each, so that no thread undoes what another does.
-        self.nbytes, self.full = 0, self._batch_bytes
+        # thread at a time writes each, so that no thread undoes what another does. Then the same
+        # for items that have contents in the arena, which do not fill the pipe.
+        self.nbytes = self._stored = 0
+        self._begin_frame(0, 0)
         self._nbytes_before = 0  # the sum after the last item that was no copy
-        self._room = window.room  # how many more bytes may wait, as of the latest look at it
         self._sent = 0  # items of the pass that were sent, or count as made
 
     def make_ready(self) -> None:
@@ -98,7 +95,7 @@ class Outbox:
         """Begin a pass, the first or after `make_ready`. Some of its items may count as made."""
         if made:
             self._window.sent(made, nbytes)
-        self._epoch, self._sent = epoch, made
+        self.epoch, self._sent = epoch, made
 
     def put(self, item: object) -> bool:
         """Pickle an item of any kind, as it is now, and add it; tell whether it is time to send."""
@@ -110,9 +107,6 @@ class Outbox:
                 entry = Stored([entry], len(entry))
         stored = type(entry) is Stored
         nbytes = entry.nbytes if stored else len(entry)
-        if stored and entry.refs:
-            self._room -= nbytes
-            nbytes //= self._discount
         if self.copies and self.rows.kind is Rows:  # else the item ends rows, and is no miss
             # A copy that was counted since the last miss ends the run of misses.
             self._misses = self._misses + 1 if self.nbytes == self._nbytes_before else 1
@@ -123,9 +117,12 @@ class Outbox:
             with_lock(self._lock, partial(self._send_alone, entry))
             return True
         self.entries.append(entry)
+        if stored and entry.refs:
+            self._stored += nbytes
+            nbytes -= entry.arena_bytes
         self.nbytes += nbytes
         self._nbytes_before = self.nbytes
-        return self.nbytes >= self.full or self._room <= 0
+        return self.nbytes >= self.full or self._stored >= self._full_stored
 
     def _send_alone(self, entry: Stored) -> None:
         """Send an item at once whose contents are the user's own memory, which may change later.
@@ -138,7 +135,7 @@ class Outbox:
 
     def is_full(self) -> bool:
         """Tell whether it is time to send, whatever the parent does."""
-        full = self.nbytes >= self.full or self._room <= 0
+        full = self.nbytes >= self.full or self._stored >= self._full_stored
         return full or len(self.entries) >= self._most
 
     def send_due(self, made: int, *, each: bool) -> int:
@@ -153,19 +150,24 @@ class Outbox:
         return min(stop, made + (self._most if self.entries and not each else 1))
 
     def _stop(self) -> int:
-        """Return how many items the parent allows in all, and note how many bytes more."""
-        stop = self._window.stop(self._link.acknowledged(self._epoch))
-        if not self.entries:
-            self._room = self._window.room
+        """Return how many items may be made in all, as the parent has taken some since."""
+        stop = self._window.stop(self._link.acknowledged(self.epoch))
+        if self._window.by_bytes and not self.entries:
+            self._begin_frame(self.nbytes, self._stored)
         return stop
+
+    def _begin_frame(self, nbytes: int, stored: int) -> None:
+        """Limit the frame that begins at these sums: with it, no more waits than may."""
+        room, (most, most_stored) = max(1, self._window.room), self._batch
+        self.full, self._full_stored = nbytes + min(most, room), stored + min(most_stored, room)
 
     def wait_for_credit(self, made: int) -> bool:
         """Wait until a further item may be made; False: a command came, or the parent is gone."""
         while True:
             self.flush()
             wish = self._window.wish(made)
-            spun = self._spins and self._link.spin_for_credit(self._epoch, wish)
-            if not (spun or self._link.wait_for_credit(self._epoch, wish)):
+            spun = self._spins and self._link.spin_for_credit(self.epoch, wish)
+            if not (spun or self._link.wait_for_credit(self.epoch, wish)):
                 return False
             if self._stop() > made:
                 return True
@@ -174,17 +176,9 @@ class Outbox:
         """Wait until all was taken and the parent waits; False: as in `wait_for_credit`."""
         self.flush()
         # Not the number of items made: an exception of a signal handler in `_send` may lose some.
-        return self._link.wait_for_parent(self._epoch, self._sent)
+        return self._link.wait_for_parent(self.epoch, self._sent)
 
-    def tell_progress(self, told: progress.Snapshot | progress.Skipped) -> None:
-        """Send the parent a snapshot, or how many items were skipped."""
-        self._send_beside(Status.PROGRESS_REPORTED, self._epoch, progress.write(told))
-
-    def say(self, text: str, *, warning: bool = False) -> None:
-        """Send a message of farside's own to the parent's loggers."""
-        self._send_beside(Status.RECORDS_EMITTED, 0, flatten_line(text, warning=warning))
-
-    def _send_beside(self, status: Status, epoch: int, body: bytes) -> None:
+    def send_beside(self, status: Status, epoch: int, body: bytes) -> None:
         """Send a frame that carries no items; if it finds no room, the flusher sends it."""
         if not self._link.send(status, epoch, [body], wait=False):
             self.flusher.call()
@@ -228,8 +222,8 @@ class Outbox:
             if type(entry) is Stored:
                 self.encoder.discard(entry)
         self.entries.clear()
-        self.full, self._lost = self.nbytes + self._batch_bytes, False
-        self._room = self._window.room
+        self._begin_frame(self.nbytes, self._stored)
+        self._lost = False
 
     def _send(self, *, soon: bool = False) -> bool:
         """Send what waits; tell whether all has found room. `soon`: see `WorkerLink.send_soon`."""
@@ -237,7 +231,7 @@ class Outbox:
             self._drop()  # no item comes after those that are missing
             raise MemoryError("there was no memory to send items that were made")
         # Another thread may add entries meanwhile: it appends an entry before it counts its bytes.
-        self.full = self.nbytes + self._batch_bytes
+        begun = self.nbytes, self._stored
         if not (entries := self.entries[:]):
             return True
         parts, refs = pack(entries, self._joiner if self._joins else None, self.rows)
@@ -249,7 +243,8 @@ class Outbox:
         self.rows.weigh(count, nbytes)
         self._tiny = nbytes <= 2 * ATOM_BYTES * count
         self._window.sent(count, nbytes)
+        self._begin_frame(*begun)
         send = self._link.send_soon if soon else partial(self._link.send, wait=wait)
-        done = send(Status.ITERATOR_SUCCESS, self._epoch, parts, count=count, refs=refs)
+        done = send(Status.ITERATOR_SUCCESS, self.epoch, parts, count=count, refs=refs)
         self._sent += count
         return done
