@@ -73,8 +73,8 @@ class Window:
 
     @property
     def room(self) -> int:
-        """How many bytes of items may still be sent, as of the latest call of `stop`."""
-        return self._nbytes - self._sent_bytes + self._taken if self.by_bytes else _ENDLESS
+        """How many bytes may still be sent, as of the latest `stop`; 0 or less if none."""
+        return self._nbytes - self._sent_bytes + self._taken
 
     def wish(self, made: int) -> int:
         """Return how many items must have been taken before it is worth waking the worker."""

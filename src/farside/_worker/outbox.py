@@ -145,21 +145,19 @@ class Outbox:
                 self.flush()
             else:
                 self.flusher.call()
-        stop = self._stop()
+        stop = self._window.stop(self._link.acknowledged(self.epoch))
+        if self._window.by_bytes and not self.entries:  # the parent may have taken some since
+            self._begin_frame(self.nbytes, self._stored)
         # `look_up` is called after the first item of a batch, so that the flusher hears of it.
         return min(stop, made + (self._most if self.entries and not each else 1))
 
-    def _stop(self) -> int:
-        """Return how many items may be made in all, as the parent has taken some since."""
-        stop = self._window.stop(self._link.acknowledged(self.epoch))
-        if self._window.by_bytes and not self.entries:
-            self._begin_frame(self.nbytes, self._stored)
-        return stop
-
     def _begin_frame(self, nbytes: int, stored: int) -> None:
         """Limit the frame that begins at these sums: with it, no more waits than may."""
-        room, (most, most_stored) = max(1, self._window.room), self._batch
-        self.full, self._full_stored = nbytes + min(most, room), stored + min(most_stored, room)
+        most, most_stored = self._batch
+        if self._window.by_bytes:
+            room = max(1, self._window.room)
+            most, most_stored = min(most, room), min(most_stored, room)
+        self.full, self._full_stored = nbytes + most, stored + most_stored
 
     def wait_for_credit(self, made: int) -> bool:
         """Wait until a further item may be made; False: a command came, or the parent is gone."""
@@ -169,7 +167,9 @@ class Outbox:
             spun = self._spins and self._link.spin_for_credit(self.epoch, wish)
             if not (spun or self._link.wait_for_credit(self.epoch, wish)):
                 return False
-            if self._stop() > made:
+            if self._window.stop(self._link.acknowledged(self.epoch)) > made:
+                if self._window.by_bytes:
+                    self._begin_frame(self.nbytes, self._stored)
                 return True
 
     def wait_for_parent(self) -> bool:
@@ -231,7 +231,7 @@ class Outbox:
             self._drop()  # no item comes after those that are missing
             raise MemoryError("there was no memory to send items that were made")
         # Another thread may add entries meanwhile: it appends an entry before it counts its bytes.
-        begun = self.nbytes, self._stored
+        begun, stored = self.nbytes, self._stored
         if not (entries := self.entries[:]):
             return True
         parts, refs = pack(entries, self._joiner if self._joins else None, self.rows)
@@ -243,7 +243,7 @@ class Outbox:
         self.rows.weigh(count, nbytes)
         self._tiny = nbytes <= 2 * ATOM_BYTES * count
         self._window.sent(count, nbytes)
-        self._begin_frame(*begun)
+        self._begin_frame(begun, stored)
         send = self._link.send_soon if soon else partial(self._link.send, wait=wait)
         done = send(Status.ITERATOR_SUCCESS, self.epoch, parts, count=count, refs=refs)
         self._sent += count
