@@ -395,3 +395,18 @@ def test_without_ctypes_there_are_none(sides: Sides, monkeypatch: pytest.MonkeyP
     monkeypatch.delitem(sys.modules, "farside._memory.allocations", raising=False)
     assert sides.arena.grant(SIZE) is None
     assert sides.used == 0
+
+
+def test_a_forked_child_imports_nothing_for_a_block(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may have been importing it at the fork, and the child would wait for ever."""
+
+    def imports(name: str, *_: object) -> None:
+        raise AssertionError(name)
+
+    monkeypatch.setattr(sides.arena, "_owner", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.__import__", imports)
+        granted = sides.arena.grant(SIZE)
+    assert granted is None

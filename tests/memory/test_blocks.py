@@ -277,3 +277,14 @@ def test_a_slot_beyond_the_last_is_not_in_use() -> None:
     assert allocator.size_of(1) == 0
     with pytest.raises(ProtocolError, match="slot 1 is not in use"):
         allocator.free(1)
+
+
+def test_no_block_waits_whose_size_is_not_told_yet() -> None:
+    class Struck(dict[int, int]):
+        def __setitem__(self, slot: int, size: int) -> None:
+            raise TimeoutError
+
+    allocator = Allocator(CAPACITY, SLOTS, Memory().commit, Struck())
+    with pytest.raises(TimeoutError):
+        allocator.allocate(1)
+    assert allocator.reuse(1) is None

@@ -78,8 +78,10 @@ class Arena:
 
     def grant(self, nbytes: int) -> memoryview | None:
         """Give a block to user code; None: there is no room, or so small a block is of no use."""
-        if nbytes < BLOCK_BYTES:
-            return None  # it would be pickled with the item anyway
+        # So few bytes would be pickled with the item anyway. A forked child imports nothing: the
+        # import may have been locked at the fork.
+        if nbytes < BLOCK_BYTES or here.pid != self._owner:
+            return None
         try:
             from .allocations import Allocations  # not everybody needs it
         except (ImportError, OSError):  # a Python built without libffi; no descriptors are left
@@ -114,7 +116,10 @@ class Arena:
             try:
                 if kind is not None and self.allocations is None:
                     self.allocations = kind(self._mapping)
-                found = self._allocator.reuse(nbytes) or self._find_more(nbytes)
+                found = self._allocator.reuse(nbytes)
+                if found is None:  # to look for what was given back costs as much as all of this
+                    self._reclaim()
+                    found = self._allocator.allocate(nbytes)
                 if found is not None and kind is not None and self.allocations is not None:
                     # 0: such a block is not free yet when the parent gives it back.
                     self._mapping.sizes[found[0]] = 0
@@ -126,14 +131,6 @@ class Arena:
             finally:
                 self._lock.release()
         return None
-
-    def _find_more(self, nbytes: int) -> tuple[int, int] | None:
-        """Find a block after taking back those that were given back: to look rarely costs less."""
-        self._reclaim()
-        found = self._allocator.allocate(nbytes)
-        if found is not None:
-            self._mapping.sizes[found[0]] = self._allocator.size_of(found[0])
-        return found
 
     def settle(self) -> None:
         """Take back the blocks that were given back, and update ``ARENA_USED``."""
@@ -156,7 +153,8 @@ class Arena:
         return free
 
     def _make_allocator(self) -> Allocator:
-        return Allocator(self._mapping.arena_bytes, SLOTS, self._mapping.commit)
+        mapping = self._mapping
+        return Allocator(mapping.arena_bytes, SLOTS, mapping.commit, mapping.sizes)
 
     def _locked(self, work: Callable[[], object]) -> object:
         return try_lock(self._lock, work, _PATIENCE) if here.pid == self._owner else None

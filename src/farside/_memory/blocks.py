@@ -20,6 +20,7 @@ from ..errors import ProtocolError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 UNIT = 4096
 _STEP = 1 << 20  # bytes committed at once: a system call for each block costs more than its copy
@@ -29,16 +30,20 @@ class Allocator:
     """Gives out ranges of ``[0, capacity)``, each with a slot: a number below `slots`.
 
     At each growth it calls `commit` to have memory for all before a position; False: there is none.
+    Before a slot is given out, `sizes` has the size of its block.
     """
 
     __slots__ = (
         "_capacity", "_commit", "_end", "_gaps", "_idle", "_offsets", "_sizes", "_slots",
-        "_starts", "_unused", "used",
+        "_starts", "_told", "_unused", "used",
     )  # fmt: skip
 
-    def __init__(self, capacity: int, slots: int, commit: Callable[[int], bool]) -> None:
+    def __init__(
+        self, capacity: int, slots: int, commit: Callable[[int], bool], sizes: Any = None
+    ) -> None:
         self._capacity = capacity // UNIT * UNIT
         self._commit = commit
+        self._told: Any = {} if sizes is None else sizes
         self.used = 0  # bytes, in whole pages
         self._end = 0  # nothing at or after it is in use, idle, or a gap
         self._slots = slots
@@ -99,6 +104,7 @@ class Allocator:
             slot = len(self._sizes)
             self._offsets[slot:] = [offset]  # no `append`: an earlier call may have ended after it
             self._sizes.append(0)
+        self._told[slot] = size
         self._idle.setdefault(size, []).append(slot)
         return True
 
