@@ -408,6 +408,20 @@ assert not is_like({b"a": 1}, {"a": 1})
     subprocess.run([sys.executable, "-bb", "-c", code], check=True)
 
 
+def test_a_handler_that_raises_as_items_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next frame is compared with none of those that nobody has looked at."""
+
+    def strike(_: object) -> bool:
+        raise TimeoutError
+
+    found, entries = Rows({}, allowed=True), [object()] * 16
+    with monkeypatch.context() as patch:
+        patch.setattr(row_code, "may_be_row", strike)
+        with pytest.raises(TimeoutError):
+            found.take_in(entries, {object}, None)
+    assert found.take_in(entries, {object}, None) is entries
+
+
 def expecting() -> Rows:
     """Return rows that are expected, after a frame of dictionaries that are alike."""
     rows = Rows({}, allowed=True)

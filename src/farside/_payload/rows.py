@@ -86,11 +86,11 @@ class Rows:
         if type(entries[0]) is bytes and start is not None:
             items = map(partial(_read, start), items)
         first = next(items)
-        if self._like is None or not row_code.is_like(first, self._like):
-            self._like, self._alike = first, 0
-        like = self._like
-        if not (row_code.may_be_row(first) and all(row_code.is_like(each, like) for each in items)):
-            self._like = None
+        like, self._like = self._like, None  # until all were looked at: a signal handler may raise
+        if like is None or not row_code.is_like(first, like):
+            like, self._alike = first, 0
+        if row_code.may_be_row(first) and all(row_code.is_like(each, like) for each in items):
+            self._like = like
         self._alike += len(entries)
 
     def weigh(self, count: int, nbytes: int) -> None:
