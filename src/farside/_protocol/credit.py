@@ -19,8 +19,9 @@ class Window:
 
     If ``items`` is a number, that many finished items may wait for the parent while one more is
     being made: item k + items + 1 is begun no sooner than item k was taken. If it is None, at least
-    `AUTOMATIC_ITEMS` may wait, and more as long as the sent items that wait have fewer bytes than
-    ``nbytes``. If it is `UNLIMITED`, any number may wait.
+    `AUTOMATIC_ITEMS` may wait, and more as long as the sent items that wait leave more than a
+    quarter of ``nbytes`` free: so there is room for a frame. If it is `UNLIMITED`, any number may
+    wait.
 
     One thread at a time calls `sent`; another may call the other methods meanwhile.
 
@@ -67,13 +68,13 @@ class Window:
             frames = self._frames
             while frames and frames[0][0] <= taken:
                 self._taken = frames.popleft()[1]
-            if self._sent_bytes - self._taken < self._nbytes:
+            if self._nbytes - self._sent_bytes + self._taken > self._nbytes // 4:
                 return _ENDLESS
         return taken + self._limit + 1
 
     @property
     def room(self) -> int:
-        """How many bytes may still be sent, as of the latest `stop`; 0 or less if none."""
+        """How many bytes may still be sent; 0 or less if none. As of the latest `stop`."""
         return self._nbytes - self._sent_bytes + self._taken
 
     def wish(self, made: int) -> int:

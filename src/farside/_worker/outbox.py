@@ -72,11 +72,12 @@ class Outbox:
         self._tiny = False  # whether the items of the frame before were as small as numbers
         self.epoch = self._misses = 0  # items in a row that were no copies
         self._lock = Lock()  # held while a frame is sent
+        self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)  # the window leaves room for as many
         # While the parent takes one half of what may wait in the arena, the worker fills the other.
-        self._batch = min(BATCH_BYTES, 1 + nbytes // 4), min(_STORED_BYTES, 1 + nbytes // 2)
-        # How many bytes were added since the beginning, and at how many it is time to send. One
-        # thread at a time writes each, so that no thread undoes what another does. Then the same
-        # for items that have contents in the arena, which do not fill the pipe.
+        self._batch_stored = min(_STORED_BYTES, 1 + nbytes // 2)
+        # How many bytes were added since the beginning, without contents in the arena, and at how
+        # many it is time to send. The same for these contents, which do not fill the pipe. One
+        # thread at a time writes each, so that no thread undoes what another does.
         self.nbytes = self._stored = 0
         self._begin_frame(0, 0)
         self._nbytes_before = 0  # the sum after the last item that was no copy
@@ -118,7 +119,7 @@ class Outbox:
             return True
         self.entries.append(entry)
         if stored and entry.refs:
-            self._stored += nbytes
+            self._stored += entry.arena_bytes
             nbytes -= entry.arena_bytes
         self.nbytes += nbytes
         self._nbytes_before = self.nbytes
@@ -153,11 +154,10 @@ class Outbox:
 
     def _begin_frame(self, nbytes: int, stored: int) -> None:
         """Limit the frame that begins at these sums: with it, no more waits than may."""
-        most, most_stored = self._batch
+        most = self._batch_stored
         if self._window.by_bytes:
-            room = max(1, self._window.room)
-            most, most_stored = min(most, room), min(most_stored, room)
-        self.full, self._full_stored = nbytes + most, stored + most_stored
+            most = max(1, min(most, self._window.room - self._batch_bytes))
+        self.full, self._full_stored = nbytes + self._batch_bytes, stored + most
 
     def wait_for_credit(self, made: int) -> bool:
         """Wait until a further item may be made; False: a command came, or the parent is gone."""
@@ -235,15 +235,15 @@ class Outbox:
         if not (entries := self.entries[:]):
             return True
         parts, refs = pack(entries, self._joiner if self._joins else None, self.rows)
-        # After `pack`: if that finds no memory, all items still wait, and the next call reports it.
-        self._frames += 1
-        del self.entries[: len(entries)]
         nbytes = size(parts) + sum([ref.nbytes for ref in refs])
         count, wait = len(entries), not self._window.unlimited
+        # After `pack`: if that finds no memory, all items still wait, and the next call reports it.
+        self._frames += 1
+        self._window.sent(count, nbytes)  # once no entries wait, the other thread asks for room
+        del self.entries[:count]
+        self._begin_frame(begun, stored)
         self.rows.weigh(count, nbytes)
         self._tiny = nbytes <= 2 * ATOM_BYTES * count
-        self._window.sent(count, nbytes)
-        self._begin_frame(begun, stored)
         send = self._link.send_soon if soon else partial(self._link.send, wait=wait)
         done = send(Status.ITERATOR_SUCCESS, self.epoch, parts, count=count, refs=refs)
         self._sent += count
