@@ -143,7 +143,7 @@ class Encoder:
         if written >= _RENEW_BYTES:
             self._renew()
         refs = _refs_in(places)
-        # Buffers that share a block have gaps in between.
+        # The blocks also have the gaps between buffers that share one.
         return Stored(places, nbytes, refs, min(nbytes, sum([ref.nbytes for ref in refs])))
 
     def discard(self, stored: Stored) -> None:
