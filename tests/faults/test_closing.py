@@ -126,6 +126,26 @@ def test_who_closes_once_more_does_not_take_away_what_is_to_be_told(
 
 
 @pytest.mark.of_any_method
+def test_a_worker_that_ends_when_nobody_listens_any_more_is_told_of(
+    subprocess_kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it says of its finalizers comes too late."""
+    finalizer = [partial(time.sleep, 60)]
+    numbers = subprocess_kind.start(partial(range, 3), finalizer=finalizer, shutdown_timeout=0.4)
+    assert list(numbers) == [0, 1, 2]
+    worker = numbers._current.members[0].worker
+
+    def end_by_itself(_: float, *, waited: float) -> bool:
+        assert waited >= SHUTDOWN_S / 2
+        worker.kill()
+        return bool(worker.wait(20))
+
+    monkeypatch.setattr(worker, "stop", end_by_itself)
+    with pytest.warns(FinalizerFailedWarning, match="may have been cut off"):
+        numbers.close()
+
+
+@pytest.mark.of_any_method
 def test_it_wakes_a_thread_that_waits_for_an_item(kind: Kind, fault: ways.Fault) -> None:
     iterable, iterator = stuck(kind, fault)
     waiting = Background(take, iterator)

@@ -108,14 +108,12 @@ def close(client: Client, *, kill: bool) -> bool:
 
 
 def _hear_all(client: Client, until: float, problems: list[Exception]) -> None:
-    """Read from several workers until all have ended; mark those that have not ended in time."""
+    """Read from several workers until all have ended, or the time is over."""
     # `end` waits for one worker at a time. Meanwhile another may end with its finalizers cut off,
     # and nobody would notice.
     members = [each for each in client.members if each.worker and not each.worker.silent]
     if client.options.forward_logs and not client.taking_in_here:
         client.wait(When(lambda: False not in [each.gone for each in members]), until, problems)
-        for each in members:
-            each.worker.forced = each.worker.forced or not each.gone
 
 
 def end_by_force(client: Client, force: Callable[[Any], object]) -> None:
@@ -155,6 +153,8 @@ def end(
         listens = listen and client.options.forward_logs and not member.worker.silent
         if listens and not (member.gone or client.taking_in_here):
             client.wait(When(lambda: member.gone), begun + listen, problems)
+            # If it ends only now, nobody hears of finalizers that were cut off.
+            member.worker.forced = member.worker.forced or not member.gone
     finally:
         # This wakes up the worker, if it is blocked in sending, and a thread that waits.
         client.waiting.remove(member)
