@@ -77,7 +77,7 @@ class Outbox:
         self._batch_stored = min(_STORED_BYTES, 1 + nbytes // 2)
         # How many bytes were added since the beginning, without contents in the arena, and at how
         # many it is time to send. The same for these contents, which do not fill the pipe. One
-        # thread at a time writes each, so that no thread undoes what another does.
+        # thread alone adds. Both may set the limits: each by sums that are no later than now.
         self.nbytes = self._stored = 0
         self._begin_frame(0, 0)
         self._nbytes_before = 0  # the sum after the last item that was no copy
@@ -118,7 +118,7 @@ class Outbox:
             with_lock(self._lock, partial(self._send_alone, entry))
             return True
         self.entries.append(entry)
-        if stored and entry.refs:
+        if stored:
             self._stored += entry.arena_bytes
             nbytes -= entry.arena_bytes
         self.nbytes += nbytes
