@@ -37,6 +37,8 @@ from .steps import Steps
 State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
 """The values of `RemoteIterable.state`. If workers differ, it is the one listed first here."""
 
+_STATES = get_args(State)
+
 _TORN = (
     "an exception of a signal handler, or want of memory, struck in the middle of a step of the "
     "protocol, so the worker was ended; make a new iterable to go on"
@@ -100,8 +102,8 @@ class Client(Steps):
         """Where the workers are, in the words of `RemoteIterable.state`."""
         if self.foreign_to:
             return "closed"
-        states = {each.public_state for each in self.core.workers}
-        state = next(each for each in get_args(State) if each in states)
+        states: set[Any] = {each.public_state for each in self.core.workers}
+        state = min(states, key=_STATES.index)
         # Marks may end the loop first. Then nobody reads the statuses that confirm the end.
         complete = self.delivery is not None and self.delivery.finished
         return "stand by" if state == "stopping" and complete else state

@@ -209,6 +209,7 @@ class Links:
     def _read_once(self, client: Client, member: Member) -> bool:
         try:
             member.link.read(member.frames)
+            member.streaming = member.link.streaming
         except LinkClosedError:
             # In this order: if a signal handler raises in between, the chore is not lost.
             client.chores.add(partial(closing.take_loss, client, member))

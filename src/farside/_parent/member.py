@@ -31,6 +31,7 @@ class Member:
         self.acknowledge: Callable[[int, int], object] = lambda *told: kept.append(told)
         self.revoke: Callable[[int], object] = lambda _: None
         self.frames: deque[Frame] = deque()  # read from it, and not handled yet
+        self.streaming = False  # what its link said of itself when it was last read
         self.gone = False  # its stream has ended, or nobody reads from it any more
         self.released = False  # the way up from it is closed
         self.left_behind = False  # it was told to end, and has not
@@ -76,10 +77,6 @@ class Member:
     def no_stack(self) -> str:
         """What to say if the worker does not report its stacks."""
         return (self.worker or Worker).no_stack
-
-    @property
-    def streaming(self) -> bool:
-        return self.link is not None and self.link.streaming
 
     @property
     def congested(self) -> bool:

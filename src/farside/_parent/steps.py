@@ -114,7 +114,8 @@ class Steps:
 
     def check_not_stepping(self) -> None:
         """Raise RuntimeError in a signal handler that interrupts an event, or reading of frames."""
-        if self.taking_in_here or self.stepping_here:
+        at_it = self.taking_in is not None or self._stepping  # in whichever thread
+        if at_it and (self.taking_in_here or self.stepping_here):
             raise RuntimeError(
                 "a signal handler uses a worker, and has struck while the protocol with it was at "
                 "a step; let the handler set a flag, and use the worker elsewhere"

@@ -141,7 +141,8 @@ class Waiting:
 
     def _lead(self, client: Client, wanted: Wanted, end: float | None) -> bool:
         """Wait until something arrives, and handle it. Return True: this thread has led."""
-        self._release_links()
+        if self._leaving:
+            self._release_links()
         links = self.links
         if links.take_in_rest(client) or wanted.ready():
             return True

@@ -26,7 +26,8 @@ from .recovery import NO_LIMITS, STACK_SECONDS, STEADY_SECONDS, Limits, may_hand
 class GroupCore:
     """Everything that the parent knows of its workers.
 
-    In each pass, the group as a whole may restart workers `max_restarts` times.
+    In each pass, the group as a whole may restart workers `max_restarts` times. `has_limits` tells
+    whether there may be a deadline.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class GroupCore:
         self.epoch = 0  # the number of the running or latest pass
         self.closed = False
         self.stamp: Any = None  # used by the shell alone: the event that has stepped this copy
-        self._limits = limits
+        self._limits, self.has_limits = limits, limits != NO_LIMITS
         self._fallback = fallback
         self.awaiting: frozenset[int] = frozenset()  # restarted, and not told yet where to continue
         self._max_restarts = max_restarts
@@ -82,11 +83,6 @@ class GroupCore:
         """When to call `expire` if nothing arrives before; None: never."""
         deadlines = [each.deadline for each in self.workers] if self.has_limits else []
         return min([each for each in deadlines if each is not None], default=None)
-
-    @property
-    def has_limits(self) -> bool:
-        """Whether there may be a deadline."""
-        return self._limits != NO_LIMITS
 
     @property
     def shortest_limit(self) -> float:
