@@ -6,9 +6,8 @@ import os
 from collections import deque
 
 from .._link.frames import Frame
-from ..errors import LinkClosedError
-from .checks import SECONDS, Background, is_readable, raises, receive
-from .link_pair import HUGE, MakesLinks, at_parent, at_worker
+from .checks import SECONDS, Background, is_readable, receive
+from .link_pair import HUGE, MakesLinks, at_parent, at_worker, raises_closed
 
 
 class EndContract(MakesLinks):
@@ -18,15 +17,13 @@ class EndContract(MakesLinks):
         with self._pair() as pair:
             waiting = Background(at_parent, pair)
             pair.end_worker()
-            with raises(LinkClosedError):
-                waiting.result()
+            raises_closed(waiting.result)
 
     def test_a_waiting_worker_hears_that_the_parent_is_gone(self) -> None:
         with self._pair() as pair:
             waiting = Background(at_worker, pair.worker)
             pair.parent.close()
-            with raises(LinkClosedError):
-                waiting.result()
+            raises_closed(waiting.result)
 
     def test_what_the_worker_sent_before_its_end_is_received(self) -> None:
         with self._pair() as pair:
@@ -36,8 +33,7 @@ class EndContract(MakesLinks):
             pair.end_worker()
             assert at_parent(pair, 2) == sent
             for _ in range(2):
-                with raises(LinkClosedError):
-                    receive(pair.parent, deque())
+                raises_closed(receive, pair.parent, deque())
 
     def test_what_the_parent_sent_before_it_closed_is_received(self) -> None:
         with self._pair() as pair:
@@ -45,21 +41,18 @@ class EndContract(MakesLinks):
             pair.parent.send(2, 1, [b"two" * 3000])
             pair.parent.close()
             assert at_worker(pair.worker, 2) == [Frame(1, 1, b"one"), Frame(2, 1, b"two" * 3000)]
-            with raises(LinkClosedError):
-                pair.worker.receive(deque())
+            raises_closed(pair.worker.receive, deque())
 
     def test_the_parent_cannot_send_to_a_worker_that_is_gone(self) -> None:
         with self._pair() as pair:
             pair.end_worker()
-            with raises(LinkClosedError):
-                pair.parent.send(1, 1)
+            raises_closed(pair.parent.send, 1, 1)
 
     def test_the_worker_cannot_send_to_a_parent_that_is_gone(self) -> None:
         for body in [b"", HUGE]:
             with self._pair() as pair:
                 pair.parent.close()
-                with raises(LinkClosedError):
-                    pair.worker.send(1, 1, [body])
+                raises_closed(pair.worker.send, 1, 1, [body])
 
     def test_a_parent_with_more_to_send_hears_that_the_worker_is_gone(self) -> None:
         with self._pair() as pair:
@@ -68,21 +61,18 @@ class EndContract(MakesLinks):
             pair.end_worker()
             pair.parent.flush()  # no error: the next read raises it
             assert at_parent(pair) == [Frame(1, 1, b"last")]
-            with raises(LinkClosedError):
-                at_parent(pair)
+            raises_closed(at_parent, pair)
 
     def test_close_reading_wakes_a_blocked_worker(self) -> None:
         with self._pair() as pair:
             sending = Background(pair.worker.send, 1, 1, [HUGE])
             pair.parent.close_reading()
-            with raises(LinkClosedError):
-                sending.result()
+            raises_closed(sending.result)
 
     def test_after_close_reading_only_commands_go(self) -> None:
         with self._pair() as pair:
             pair.parent.close_reading()
-            with raises(LinkClosedError):
-                pair.parent.read(deque())
+            raises_closed(pair.parent.read, deque())
             pair.parent.send(1, 1, [b"still"])
             assert at_worker(pair.worker) == [Frame(1, 1, b"still")]
 
@@ -90,16 +80,13 @@ class EndContract(MakesLinks):
         with self._pair() as pair:
             pair.parent.send(1, 1, [HUGE])
             pair.parent.close_reading()
-            with raises(LinkClosedError):
-                at_worker(pair.worker)
+            raises_closed(at_worker, pair.worker)
 
     def test_a_closed_parent_does_nothing_any_more(self) -> None:
         with self._pair() as pair:
             pair.parent.close()
-            with raises(LinkClosedError):
-                pair.parent.send(1, 1)
-            with raises(LinkClosedError):
-                pair.parent.read(deque())
+            raises_closed(pair.parent.send, 1, 1)
+            raises_closed(pair.parent.read, deque())
             pair.parent.flush()  # no error: reading raises it
             pair.parent.acknowledge(1, 1)
             pair.parent.revoke(1)
@@ -126,8 +113,7 @@ class EndContract(MakesLinks):
             pair.end_worker()
             assert at_parent(pair) == [Frame(1, 1, b"last")]
             assert is_readable(pair.parent, SECONDS)
-            with raises(LinkClosedError):
-                pair.parent.read(deque())
+            raises_closed(pair.parent.read, deque())
 
     def test_a_sentinel_ends_the_stream_that_something_holds_open(self) -> None:
         with self._pair() as pair:
@@ -138,8 +124,7 @@ class EndContract(MakesLinks):
                 os.write(writer, b"ended")
                 assert at_parent(pair) == [Frame(1, 1, b"last")]
                 for _ in range(2):
-                    with raises(LinkClosedError):
-                        receive(pair.parent, deque())
+                    raises_closed(receive, pair.parent, deque())
             finally:
                 pair.parent.close()
                 os.close(sentinel)
@@ -153,5 +138,4 @@ class EndContract(MakesLinks):
             assert not is_readable(pair.parent)
             waiting = Background(at_parent, pair)
             os.close(writer)  # hangs up the sentinel, which the link has duplicated
-            with raises(LinkClosedError):
-                waiting.result()
+            raises_closed(waiting.result)

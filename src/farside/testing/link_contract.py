@@ -6,11 +6,10 @@ from collections import deque
 
 from .._link.frames import Frame
 from .._link.worker_base import WorkerLink
-from ..errors import LinkClosedError
 from .acknowledged_contract import AcknowledgedContract
-from .checks import SECONDS, Background, is_readable, raises, receive, until
+from .checks import SECONDS, Background, is_readable, receive, until
 from .end_contract import EndContract
-from .link_pair import HUGE, at_parent, at_worker
+from .link_pair import HUGE, at_parent, at_worker, raises_closed
 
 _GIGANTIC = HUGE * 4  # more than is read at a time
 
@@ -72,10 +71,8 @@ class LinkContract(AcknowledgedContract, EndContract):
     def test_a_worker_that_has_retired_sends_nothing(self) -> None:
         with self._pair() as pair:
             pair.worker.retire()
-            with raises(LinkClosedError):
-                pair.worker.send(1, 2)
-            with raises(LinkClosedError):
-                pair.worker.post(1, 2, [], 0)
+            raises_closed(pair.worker.send, 1, 2)
+            raises_closed(pair.worker.post, 1, 2, [], 0)
 
     def test_parts_are_joined(self) -> None:
         with self._pair() as pair:

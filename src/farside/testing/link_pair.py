@@ -10,7 +10,8 @@ from typing import NamedTuple
 from .._link.base import Link
 from .._link.frames import Frame
 from .._link.worker_base import WorkerLink
-from .checks import receive
+from ..errors import LinkClosedError
+from .checks import raises, receive
 
 HUGE = bytes(range(256)) * (9 << 12)  # more than any link holds while nobody reads
 
@@ -60,3 +61,9 @@ def at_worker(worker: WorkerLink, count: int = 1) -> list[Frame]:
     while len(got) < count:
         worker.receive(got)
     return list(got)
+
+
+def raises_closed(call: Callable[..., object], *given: object) -> None:
+    """Check that a call finds the link closed."""
+    with raises(LinkClosedError):
+        call(*given)
