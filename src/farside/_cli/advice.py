@@ -23,13 +23,7 @@ _CORES = 1.3  # if all threads compute for so many times as long as the loop's o
 
 
 def recommend(found: dict[str, Any]) -> list[str]:
-    """Recommend a backend and say what takes time, from the results of `doctor.examine`.
-
-    Example:
-        >>> run = {"items": 10, "seconds": 1.0, "startup": 0.1, "nbytes": 100, "passes": 1}
-        >>> recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})[-1][:54]
-        "Use backend='subprocess': there are no subinterpreters"
-    """
+    """Recommend a backend and say what takes time, from the results of `doctor.examine`."""
     runs = found["runs"]
     if "items" not in runs.get("subprocess", ()):
         return [_not_at_all(runs)]

@@ -27,14 +27,7 @@ class _Step(NamedTuple):
 
 
 class GivenResults:
-    """The place of the loop in a pass. With `flat`, an input may have any number of results.
-
-    Example:
-        >>> progress = GivenResults()
-        >>> progress.took(0, 5)
-        >>> progress.place(3)
-        Place(ended=((0, 3),), begun=(), turn=0)
-    """
+    """The place of the loop in a pass. With `flat`, an input may have any number of results."""
 
     def __init__(self, place: Place = BEGIN, *, flat: bool = False) -> None:
         self.taken = 0  # how many items are in blocks
