@@ -45,16 +45,11 @@ class InlineBackend(Backend):
 
 
 class InlineWorker(Worker):
-    """A worker that runs while its parent waits for it."""
-
     beside = False
+    label = "in the calling thread"
 
     def __init__(self, job: Job) -> None:
         self.link: InlineLink = InlineLink(job)
-
-    @property
-    def label(self) -> str:
-        return "in the calling thread"
 
     @property
     def silent(self) -> bool:  # type: ignore[override]  # nobody sets it

@@ -12,7 +12,7 @@ from .._link.pipes import PipeLink
 from .._payload.one_line import one_line
 from .._system.descriptors import with_standard_filled, without_standard
 from . import bundle, interpreters, live_workers, preparation
-from .base import Availability, Backend, Capabilities, ExitStatus, Worker, unavailable
+from .base import Backend, Capabilities, ExitStatus, Worker, unavailable
 from .starting import start
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ class SubinterpreterBackend(Backend):
     name = "subinterpreter"
     capabilities = Capabilities(shares_memory=True, allows_fork=False)
 
-    @staticmethod
-    def availability() -> Availability:
-        return interpreters.availability()
+    availability = staticmethod(interpreters.availability)
 
     def launch(self, options: Options) -> SubinterpreterWorker:
         name = preparation.name_of(options)
@@ -71,12 +69,13 @@ class SubinterpreterWorker(Worker):
     thread that is blocked in C cannot be joined, and must not keep the process from exiting.
     """
 
+    label = "no interpreter yet"
+
     def __init__(self, name: str, link: PipeLink, ends: WorkerEnds) -> None:
         self.link = link
         link.in_process = True
         self._ends = ends
         self._interpreter: Any = None  # kept: Python ends an interpreter whose object is dropped
-        self._label = "no interpreter yet"
         self._problem = ""
         self._host = threading.Thread(target=self._run, name=name, daemon=True)
         try:
@@ -88,10 +87,6 @@ class SubinterpreterWorker(Worker):
             cure = "close other workers, or raise the limit of threads or memory"
             what = "no subinterpreter can be started"
             raise unavailable(what, reason, cure, backend="subinterpreter") from error
-
-    @property
-    def label(self) -> str:
-        return self._label
 
     def wait(self, timeout: float) -> bool:
         # The host cannot join itself: a finalizer that runs in it may get here.
@@ -112,7 +107,7 @@ class SubinterpreterWorker(Worker):
             closed = _closed_streams()
             # Python cannot make one while another thread's import has a folder open as file 0.
             interpreter = with_standard_filled(interpreters.module().create)
-            self._interpreter, self._label = interpreter, f"interpreter {interpreter.id}"
+            self._interpreter, self.label = interpreter, f"interpreter {interpreter.id}"
             try:
                 with_standard_filled(lambda: _import_worker(interpreter, closed))
                 interpreter.prepare_main(ends=tuple(end.fileno() for end in self._ends))
