@@ -74,8 +74,7 @@ def launch(client: Client, member: Member, options: Options) -> Worker:
 def take_fallback(client: Client, member: Member, reason: str) -> None:
     """Record why a worker is of another backend, and let the user be told."""
     client.reason = reason
-    told = client.options, member.backend, reason
-    client.news.waiting.append(partial(_tell_of_fallback, *told))
+    client.news.waiting.append(partial(_tell_of_fallback, client.options, member.backend, reason))
 
 
 def _tell_of_fallback(options: Options, backend: str, reason: str) -> None:

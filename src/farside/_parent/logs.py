@@ -82,10 +82,8 @@ def show(body: bytes | bytearray | memoryview, origin: dict[str, str]) -> None:
 def _log(origin: dict[str, str], plain: dict[str, Any], rest: dict[str, Frozen]) -> None:
     import logging  # imported only if something is logged
 
-    attributes = {**origin, **plain}
-    for name, value in rest.items():
-        attributes[name] = _thaw(value)
-    record = logging.makeLogRecord(attributes)
+    thawed = {name: _thaw(value) for name, value in rest.items()}
+    record = logging.makeLogRecord({**origin, **plain, **thawed})
     logger = _logger_of(record.name)
     if logger.isEnabledFor(record.levelno):
         logger.handle(record)

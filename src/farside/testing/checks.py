@@ -61,8 +61,7 @@ def until(true: Callable[[], bool]) -> None:
 
 def is_readable(link: Link, seconds: float = 0.0) -> bool:
     """Wait until there may be something to read, and notify the link; flush a congested link."""
-    numbers = link.filenos()
-    events = dict.fromkeys(numbers, select.POLLIN)
+    events = dict.fromkeys(link.filenos(), select.POLLIN)
     if link.congested:
         link.flush()
     if link.congested:
