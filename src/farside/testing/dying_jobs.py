@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from .jobs import Numbers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Dies(Numbers):
