@@ -56,10 +56,7 @@ class SubprocessBackend(Backend):
         else:
             job = preparation.pack(options, within_start=True, backend=self.name, name=name)
         by_link = isinstance(job.call, bytes)
-
-        def begin() -> ProcessWorker:
-            return _start_worker(context, options, name, None if by_link else job)
-
+        begin = partial(_start_worker, context, options, name, None if by_link else job)
         # multiprocessing is not made to be interrupted in the middle: its child would find no job,
         # and its locks might stay locked. But a fork server that first imports the main module may
         # take long, so a second Ctrl-C is not deferred.
