@@ -100,6 +100,18 @@ def test_annotations_that_only_type_checkers_know(
     assert list(load("annotated:train")()) == [1]
 
 
+@pytest.mark.skipif(not HAS_SUBINTERPRETERS, reason="no module is loaded in a subinterpreter")
+def test_a_module_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script ``farside`` does not search that folder by itself."""
+    (tmp_path / "beside.py").write_text("def train():\n    yield 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each not in ("", ".")])
+    given = argparse.Namespace(factory="beside:train", seconds=SECONDS, limit=20.0)
+    with redirect_stdout(io.StringIO()):
+        found = examine(given, ["subinterpreter"])
+    assert found["imports"]["beside"]["result"] == "loads"
+
+
 def test_a_name_of_the_module_is_what_an_argument_means() -> None:
     assert load("tests.cli.factories:repeats(take, times=2)")() == ["mine"] * 2
 

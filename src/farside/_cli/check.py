@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from .._backends.registry import available_backends
 from ..errors import FarsideError
-from . import CommandError, output
+from . import CommandError, output, search_current_folder
 from .probe import ask, failure
 
 _SHOWN = 4  # how many names of extension modules are shown; there may be dozens
@@ -26,8 +25,6 @@ def run(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     state = available_backends()["subinterpreter"]
     if not state.usable:
         raise CommandError(f"there are no subinterpreters here: {state.reason}")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     columns = [("module", max(map(len, given.modules))), ("result", len("does not load"))]
     made = output.Table("In a subinterpreter", columns)
     found = {}
@@ -73,6 +70,7 @@ def examine_module(module: str, limit: float) -> dict[str, Any]:
     ``"does not load"``, ``"fails"`` (in the main interpreter too), or ``"not found"``. ``detail``
     says why. ``missing`` names the extension modules that the module did without.
     """
+    search_current_folder()
     if not _may_exist(module):
         return _not_found(module)
     with output.step(f"import {module} in a subinterpreter", limit):

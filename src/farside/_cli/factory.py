@@ -7,13 +7,12 @@ import functools
 import inspect
 import os
 import pickle
-import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from . import CommandError
+from . import CommandError, search_current_folder
 
 
 def load(name: str) -> Callable[[], Any]:
@@ -39,8 +38,7 @@ def import_module_of(name: str) -> tuple[ModuleType, str]:
             f"{module_name} is a path; write the name of the module, as in samples:train, "
             "and run from the folder that has it"
         )
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    search_current_folder()
     try:
         return import_module(module_name), text
     except Exception as error:
