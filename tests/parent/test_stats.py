@@ -71,13 +71,13 @@ def test_nothing_has_happened() -> None:
 def test_one_of_each() -> None:
     text = str(Stats(items=1, passes=1, buffered_items=1, buffer_size=1, copies=1))
     assert "1 item (0 B) in 1 pass, " in text
-    assert "buffer: 1 item and 0 B wait; limit: 1 item" in text
+    assert "buffer: 1 item here, 0 B here or on their way; limit: 1 item" in text
     assert "; 1 copy\n" in text
 
 
 def test_no_limit() -> None:
-    assert "wait; limit: none\n" in str(Stats(buffer_size=-1))
-    assert "wait; limit: buffer_bytes\n" in str(Stats())
+    assert "way; limit: none\n" in str(Stats(buffer_size=-1))
+    assert "way; limit: buffer_bytes\n" in str(Stats())
 
 
 def test_they_are_frozen() -> None:
@@ -104,7 +104,7 @@ def test_text() -> None:
     assert str(stats).splitlines() == [
         "1000 items (3 MiB) in 2 passes, 4.00 s, 250 items/s",
         "bottleneck: worker (the parent waited 3.00 s, 75%, the worker 1.0 ms, 0%)",
-        "buffer: 3 items and 1.5 KiB wait; limit: 8 items",
+        "buffer: 3 items here, 1.5 KiB here or on their way; limit: 8 items",
         "arena: 5 GiB used, 6 GiB at most; 7 copies",
         "start: 20.5 ms",
     ]
