@@ -40,6 +40,18 @@ def test_a_worker_that_sleeps_is_left_behind_with_a_warning(subinterpreter_kind:
     del iterator
 
 
+def start_thread(seconds: float) -> Iterator[int]:
+    threading.Thread(target=time.sleep, args=(seconds,)).start()
+    yield 0
+
+
+def test_the_warning_names_threads_that_still_run(subinterpreter_kind: Kind) -> None:
+    numbers = subinterpreter_kind.start(partial(start_thread, 1.5), shutdown_timeout=0.2)
+    assert list(numbers) == [0]
+    with pytest.warns(WorkerAbandonedWarning, match="a thread that it has started still runs"):
+        numbers.close()
+
+
 def tell_and_sleep(fd: int, seconds: float) -> Iterator[int]:
     os.write(fd, b"in the worker, about to sleep")
     time.sleep(seconds)

@@ -453,7 +453,8 @@ class RemoteIterable(Generic[T_co]):
         names = [each.name for each in client.members if each.left_behind]
         warn(
             f"the {' and the '.join(names)} did not end within {seconds} and is left behind: its "
-            "code is in a call that Python cannot interrupt, or gets no processor",
+            "code is in a call that Python cannot interrupt, a thread that it has started still "
+            "runs, or it gets no processor",
             WorkerAbandonedWarning,
         )
 
