@@ -80,6 +80,56 @@ def test_what_never_pickles_is_to_be_made_in_the_worker(
     assert "; make in the worker what does not, in an initializer" in str(caught.value)
 
 
+class Locked:
+    def __init__(self) -> None:
+        self.parts = [1, {"lock": threading.Lock()}]
+
+    def read(self) -> list[int]:
+        return [1]
+
+
+@pytest.mark.parametrize(
+    ("fn", "part"),
+    [(partial(iter, Locked()), r"fn.args\[0\]"), (Locked().read, "fn.__self__")],
+    ids=["partial", "method"],
+)
+@pytest.mark.parametrize("hidden", [[], ["cloudpickle"]])
+def test_the_part_that_does_not_pickle_is_named(
+    monkeypatch: pytest.MonkeyPatch, hidden: list[str], fn: Any, part: str
+) -> None:
+    for module in hidden:
+        monkeypatch.setitem(sys.modules, module, None)
+    named = rf"to a worker: {part}\.parts\[1\]\['lock'\]: _thread\.lock does not pickle \("
+    with pytest.raises(NotPicklableError, match=named):
+        preparation.pack(check(fn, backend="auto"))
+
+
+def test_an_argument_that_does_not_pickle_as_a_whole_is_named_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with pytest.raises(NotPicklableError, match="to a worker: it does not pickle"):
+        preparation.pack(check(lambda: [1], backend="auto"))
+
+
+class Wordy(Locked):
+    def __repr__(self) -> str:
+        return "x" * 10_000
+
+
+class Mute(Locked):
+    def __repr__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_an_argument_that_cannot_be_sent_is_shown_in_short() -> None:
+    with pytest.raises(NotPicklableError, match=r"^fn=.*x… cannot be sent") as caught:
+        preparation.pack(check(partial(iter, Wordy()), backend="auto"))
+    assert len(str(caught.value)) < 1000
+    with pytest.raises(NotPicklableError, match=r"^fn=.*failed.* cannot be sent"):
+        preparation.pack(check(partial(iter, Mute()), backend="auto"))
+
+
 def test_what_fails_in_cloudpickle_too() -> None:
     unpicklable = jobs.RefusesToPickle()
     with pytest.raises(NotPicklableError, match="refuses to pickle") as caught:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .._payload import handlers, pickling
+from .._payload.failure import part_at_fault
 from .._payload.one_line import one_line
+from .._payload.records import text_of
 from .._payload.reducers import Table
 from .._payload.shared import (
     MadeForForkError,
@@ -22,6 +24,7 @@ from ..errors import NotPicklableError
 if TYPE_CHECKING:
     from .._parent.options import Options
 
+_MOST = 500  # characters of an argument that are shown
 _CURE = (
     "define it at the top level of a module that the worker can import (functools.partial gives it "
     "arguments)"
@@ -90,15 +93,18 @@ def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[b
         else:
             if data is not None and (by_value or main_importable or not refers_to_main(data)):
                 return data, bool(by_value)
+    name, value = _culprit(options, table, by_value=problem is not None)
     if problem is None:
         raise NotPicklableError(
-            f"{_culprit(options, table, by_value=False)} refers to {pickling.MAIN_STAYS_HERE}; "
+            f"{_shown(name, value)} refers to {pickling.MAIN_STAYS_HERE}; "
             f"{_CURE}{pickling.or_cloudpickle()}"
         ) from None
     try:
+        part = part_at_fault(value, name, problem, table) or name
+        what = "it" if part.split(": ")[0] == name else part
         raise NotPicklableError(
-            f"{_culprit(options, table, by_value=True)} cannot be sent to a worker, it does not "
-            f"pickle ({one_line(problem)}); {_cure(problem)}"
+            f"{_shown(name, value)} cannot be sent to a worker: {what} does not pickle "
+            f"({one_line(problem)}); {_cure(problem)}"
         ) from problem
     finally:
         problem = None  # its traceback has this frame
@@ -124,27 +130,31 @@ def _named(options: Options) -> Iterator[tuple[str, Any]]:
     yield from ((f"finalizer[{i}]", each) for i, each in enumerate(options.finalizers))
 
 
-def _culprit(options: Options, table: Table, *, by_value: bool) -> str:
-    """Name the argument that cannot be sent; `by_value` if the last try was with cloudpickle."""
+def _culprit(options: Options, table: Table, *, by_value: bool) -> tuple[str, Any]:
+    """Return the argument that cannot be sent; `by_value` if the last try was with cloudpickle."""
     for name, value in _named(options):
         try:
             data = pickling.dumps_by_value(value, table=table) if by_value else None
             if data is None:
                 data = pickling.dumps_by_reference(value, table=table)
         except Exception:
-            return f"{name}={value!r}"
+            return name, value
         if not by_value and refers_to_main(data):
-            return f"{name}={value!r}"
-    return f"fn={options.fn!r}"
+            return name, value
+    return "fn", options.fn
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return the argument as a text. It may hold all data of the user, or have a broken repr."""
+    text = text_of(value, repr)
+    return f"{name}={text if len(text) <= _MOST else f'{text[:_MOST]}…'}"
 
 
 def _shared_part(options: Options, error: BaseException) -> str:
     """Name the object that can be sent only as a process starts, and its type."""
-    from .._payload import culprit  # only when something fails
-
     table = table_of_calls()
-    found = (culprit.find(value, name, error, table) for name, value in _named(options))
-    return next(filter(None, found), "") or _culprit(options, table, by_value=True)
+    found = (part_at_fault(value, name, error, table) for name, value in _named(options))
+    return next(filter(None, found), "") or _shown(*_culprit(options, table, by_value=True))
 
 
 def refers_to_main(call: bytes | SharedCall) -> bool:

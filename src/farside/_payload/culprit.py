@@ -23,6 +23,9 @@ _DEPTH = 20
 _PROBES = 300
 _SECONDS = 1.0
 _KEY_CHARACTERS = 60
+_OF_PARTS = functools.partial, MethodType
+"""Of these, the reducers of multiprocessing pickle the parts."""
+
 _NAMED = (str, int, float, bool, bytes, type(None))
 
 
@@ -54,7 +57,7 @@ class _Search:
         if not self._refuses(value):
             return None
         for _ in range(_DEPTH):
-            if type(value) in self._table:
+            if type(value) in self._table and not isinstance(value, _OF_PARTS):
                 break  # its reducer has refused it as a whole
             found = next(filter(None, map(self._first, _groups(value))), None)
             if found is None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from .reducers import Table
+
 _TEXT_LIMIT = 100_000  # characters of a message, traceback or stack; exceptions may cross whole
 _REFUSAL = rf"module ['\"]?([\w.]+)['\"]? {PHRASE}"
 
@@ -59,13 +61,15 @@ def describe(
     return Failure(stage, index, name, message, traceback, frozen, module, extensions, culprit)
 
 
-def part_at_fault(value: object, name: str, error: BaseException) -> str | None:
+def part_at_fault(
+    value: object, name: str, error: BaseException, table: Table | None = None
+) -> str | None:
     """Name the part of a value that does not pickle, if it can be found: see `culprit.find`."""
     try:
         from . import culprit  # only when something fails
     except Exception:  # no descriptors, or no files, are left for the import
         return None
-    return culprit.find(value, name, error)
+    return culprit.find(value, name, error, table)
 
 
 def freeze(error: BaseException) -> bytes | None:
