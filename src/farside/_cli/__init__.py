@@ -9,6 +9,6 @@ class CommandError(Exception):
 
 
 def search_current_folder() -> None:
-    """Let modules be found in the current folder: only ``python -m`` searches it, not the script."""
+    """Let modules be found in the current folder, as ``python -m`` does and the script does not."""
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())

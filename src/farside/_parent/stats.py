@@ -122,7 +122,10 @@ class Stats:
         if self.transfer_seconds:
             waited += f" (of it for the way: {self._share(self.transfer_seconds)})"
         waited += f", the worker {self._share(self.worker_wait_seconds)}"
-        here = f"{_count(self.buffered_items, 'item')} here"  # how many are on their way is unknown
+        buffer = (  # how many items are on their way is unknown
+            f"{_count(self.buffered_items, 'item')} here, "
+            f"{size_text(self.buffered_bytes)} here or on their way"
+        )
         used, peak = size_text(self.arena_bytes_used), size_text(self.arena_bytes_peak)
         longer = self.passes > 0 and self.startup_seconds > self.elapsed_seconds
         keep = ", longer than all passes: keep the worker" if longer else ""
@@ -131,7 +134,7 @@ class Stats:
             f"{_count(self.passes, 'pass', 'passes')}, "
             f"{_time(self.elapsed_seconds)}, {rate:.0f} items/s\n"
             f"bottleneck: {self.bottleneck} ({waited})\n"
-            f"buffer: {here}, {size_text(self.buffered_bytes)} here or on their way; limit: {limit}\n"
+            f"buffer: {buffer}; limit: {limit}\n"
             f"arena: {used} used, {peak} at most; {_count(self.copies, 'copy', 'copies')}\n"
             f"start: {_time(self.startup_seconds)}{keep}{self._of_skips()}{self._of_workers()}"
         )
