@@ -509,6 +509,7 @@ def test_no_attribute_of_the_data_set_is_hidden() -> None:
         (Part(3), {"world_size": 2}, ValueError, "world_size=2, but dataset has no index"),
         (Squares(2), {"collate_fn": 0}, TypeError, "collate_fn=0 is not callable; pass a function"),
         (3, {}, TypeError, "dataset=3 has neither __getitem__ and __len__, nor __iter__"),
+        (Squares, {}, TypeError, "Squares.* has neither .*; pass an object of this class"),
     ],
 )
 def test_what_is_wrong_is_told(

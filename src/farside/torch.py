@@ -242,8 +242,9 @@ def _has_index(dataset: Any, *, chosen: bool) -> bool:
     if hasattr(type(dataset), "__getitem__") and (chosen or hasattr(type(dataset), "__len__")):
         return True
     if not hasattr(type(dataset), "__iter__"):
+        cure = "an object of this class" if isinstance(dataset, type) else "a data set"
         raise TypeError(
             f"dataset={shown(dataset)} has neither __getitem__ and __len__, nor __iter__; "
-            "pass a data set"
+            f"pass {cure}"
         )
     return False
