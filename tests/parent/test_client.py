@@ -153,11 +153,11 @@ def test_each_item_that_is_taken_is_told_where_buffer_size_counts_items() -> Non
     assert got == [(0, (1, 1)), (1, (1, 2)), (2, (1, 3))]
 
 
-def test_a_whole_frame_is_told_at_once_where_bytes_count() -> None:
+def test_a_frame_is_told_when_the_loop_has_all_of_it_where_bytes_count() -> None:
     client, link = scripted.client()
-    link.then(started(1), items(1, 0, 1), items(1, 2), finished(1))
-    got = [(number, link.acknowledged[-1]) for number in iterate(client)]
-    assert got == [(0, (1, 2)), (1, (1, 2)), (2, (1, 3))]
+    link.then(started(1), items(1, 0, 1), items(1, 2), items(1, 3, 4), finished(1))
+    got = [(number, link.acknowledged[-1:]) for number in iterate(client)]
+    assert got == [(0, []), (1, []), (2, [(1, 3)]), (3, [(1, 3)]), (4, [(1, 3)])]
 
 
 def test_what_was_taken_is_told_again_before_waiting() -> None:
@@ -168,7 +168,7 @@ def test_what_was_taken_is_told_again_before_waiting() -> None:
     link.acknowledged.clear()
     link.then(items(1, 2))
     next(results)
-    assert link.acknowledged == [(1, 2), (1, 3)]
+    assert link.acknowledged == [(1, 2), (1, 2), (1, 3)]
 
 
 def test_a_frame_of_another_number_of_items_is_a_protocol_error() -> None:

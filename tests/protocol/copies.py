@@ -197,6 +197,7 @@ def _key_of_queue(queue: Queue) -> tuple[Any, ...]:
         tuple(queue.entries[queue.at :]),
         tuple([(place - queue.at, failure) for place, failure in queue.marks]),
         queue.taken,
+        queue.given,
         queue.acknowledged,
         queue.before,
         waiting and (queue.source.plain, queue.source.each),

@@ -100,9 +100,9 @@ _MAKE = Reader.make
 
 def go_on_untold(self: Pass) -> Any:
     """Let a worker go on that was told what has been taken of another one."""
-    tell, type(self)._acknowledge = type(self)._acknowledge, lambda *_: None  # type: ignore[method-assign]
+    tell, type(self).acknowledge_queue = type(self).acknowledge_queue, lambda *_: None  # type: ignore[method-assign]
     core = _GO_ON(self)
-    type(self)._acknowledge = tell  # type: ignore[method-assign]
+    type(self).acknowledge_queue = tell  # type: ignore[method-assign]
     return core
 
 

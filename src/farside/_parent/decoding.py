@@ -74,8 +74,9 @@ def _leave_out(this: Pass, source: Source, entries: list[Any], sources: Any) -> 
     """Remove the next entry, for which the loop gets nothing."""
     had = this.delivery.delivered
     if source.each:
-        this.delivery.queues[source.index].taken += 1
-        this.acknowledge()
+        queue = this.delivery.queues[source.index]
+        queue.taken += 1
+        this.acknowledge_queue(queue)
     with suppress(IndexError):  # another thread has left the pass since
         del entries[-1]
         this.delivery.left_out.append(had)

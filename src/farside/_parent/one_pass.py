@@ -67,6 +67,7 @@ class Pass:
         """Return an iterable of the next items; None if none has arrived, `OVER` at the end."""
         client, delivery = self.client, self.delivery
         client.check_home()
+        self.acknowledge()  # the loop has finished with the block before
         if delivery.slow:
             client.waiting.look_if_free(client)
         deadline.check(client)
@@ -80,6 +81,7 @@ class Pass:
         if block is not None:
             return self._open(*block)
         self.acknowledge()
+        self._send_tasks()
         if delivery.cleared:
             self._raise_cut_off()
         if not delivery.over:
@@ -121,7 +123,7 @@ class Pass:
         """Record whether the user has got anything; warn if a one-shot iterator was left midway."""
         client = self.client
         # A mark counts too: the shard that it ends is not read again.
-        used = came or True in [each.taken > 0 for each in self.delivery.queues]
+        used = came or True in [each.taken + each.given > 0 for each in self.delivery.queues]
         client.used = client.used or used
         continued = True in [each.continued for each in core.workers]
         self._begun = used or continued
@@ -166,7 +168,7 @@ class Pass:
         for index in core.awaiting:
             plan = self.client.sequence.successor(self.delivery, core.workers[index], index)
             # The worker may have been told that it made its predecessor's items: correct that.
-            self._acknowledge(self.delivery.queues[index])
+            self.acknowledge_queue(self.delivery.queues[index])
             self.client.step(
                 partial(GroupCore.continue_pass, index=index, epoch=self.epoch, plan=plan)
             )
@@ -184,12 +186,17 @@ class Pass:
         return core
 
     def acknowledge(self) -> None:
-        """Tell the workers how many items were taken, and send them their tasks."""
+        """Tell the workers how many items were taken, as no block is open any more."""
         workers = self.client.core.workers
         for queue in self.delivery.queues:
+            if queue.given:
+                queue.end_block()
             # A worker whose pass is over makes nothing more, so it needs no credit.
             if queue.acknowledged != queue.taken and not workers[queue.index].over:
-                self._acknowledge(queue)
+                self.acknowledge_queue(queue)
+
+    def _send_tasks(self) -> None:
+        """Send the workers their tasks, if there are any."""
         if self.delivery.orders:
             orders = [*self.delivery.take_orders().items()]
             only = orders[0][0] if len(orders) == 1 else None
@@ -200,9 +207,9 @@ class Pass:
         for index in self.delivery.needs:
             queue = self.delivery.queues[index]
             if queue.taken:
-                self._acknowledge(queue)
+                self.acknowledge_queue(queue)
 
-    def _acknowledge(self, queue: Queue) -> None:
+    def acknowledge_queue(self, queue: Queue) -> None:
         queue.acknowledged = queue.taken
         self.client.members[queue.index].acknowledge(self.epoch, queue.taken - queue.before)
 
@@ -232,7 +239,9 @@ class Pass:
 
     def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
         """Return an iterable of the items of a block. It ends when the pass is left."""
-        self.acknowledge()
+        if len(entries) == 1:  # the loop takes it now
+            self.acknowledge()
+        self._send_tasks()
         if sources is None:
             rest: Iterable[Any] = self.delivery.rest
             return until_cleared(self.delivery, rest) if FREE_THREADED else rest

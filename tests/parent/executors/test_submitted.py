@@ -254,7 +254,9 @@ def test_the_worker_is_told_of_each_result(form: str) -> None:
     crew.workers[0].core.inbox.take_from(deque([frame_of([Item(0, 0)], form)]))
     crew.take()
     assert crew.futures[0].result(0) == (0 if form == "plain" else (0, 0))
-    assert crew.delivery.queues[0].taken == 1
+    (queue,) = crew.delivery.queues
+    queue.end_block()
+    assert queue.taken == 1
 
 
 def test_a_task_whose_result_found_no_memory_fails_with_all_others(

@@ -135,7 +135,12 @@ class World:
 
     def take(self) -> list[tuple[Any, Any]] | None:
         """Take a block, as a pass does: return its entries, each with its source."""
+        queues = self.delivery.queues
+        for queue in queues:
+            queue.end_block()
+        taken = [queue.taken for queue in queues]
         block = self.delivery.take(self.cores)
+        assert self.delivery.counting or taken == [queue.taken for queue in queues], "too early"
         if block is None:
             return None
         entries, sources = block
@@ -175,6 +180,8 @@ class World:
         """Check that nothing waits anywhere, and that the workers were told of all."""
         delivery = self.delivery
         assert delivery.waiting == 0
+        for queue in delivery.queues:
+            queue.end_block()
         assert not any(core.inbox.frames for core in self.cores)
         assert not any(self.under_way)
         assert [queue.taken for queue in delivery.queues] == self.total
@@ -684,6 +691,8 @@ def test_the_source_tells_what_the_loop_has_to_do(form: str) -> None:
     assert (queue.source.plain, queue.source.each) == (form == "plain", form == "blocks")
     (entry,) = queue.take(1)
     assert read(entry, queue.source) == Item(1, 2)
+    assert queue.taken == 0
+    queue.end_block()
     assert queue.taken == (0 if form == "blocks" else 1)
 
 
@@ -735,7 +744,8 @@ def test_what_one_iterable_has_sent_is_counted_from_where_its_loop_began() -> No
     core.inbox.frames.append(frame_of([Item(0, number) for number in range(3)], "plain"))
     entries, _ = delivery.take([core]) or ([], None)
     assert entries == [0, 1, 2]
-    assert delivery.queues[0].taken == 3
+    queue = delivery.queues[0]
+    assert (queue.taken, queue.given) == (0, 3)
     assert delivery.known_of(Place(begun=((0, 101),)))[0] == [(0, 100, of_entry(0, (), plain=True))]
     assert [next(delivery.rest), next(delivery.rest)] == [0, 1]
     assert delivery.place() == Place(begun=((0, 102),))

@@ -236,7 +236,7 @@ class OneAfterAnother(Delivery):
         self._begin_block()
         entries, source = opened.entries, queue.source
         if not source.each:
-            queue.taken += len(entries)
+            queue.given += len(entries)
         first = self.first + self.block[0]
         self._take_anchors(0, first, entries, source, due=self.anchors.due)
         return self._end_block(entries, source.needed)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
+from ..._link.frames import Frame
 from ..._payload.items import Opened, marks_of, unpack
 from ..._protocol.parent import ParentCore
 
@@ -47,7 +48,7 @@ class Queue:
 
     __slots__ = (
         "_plain", "acknowledged", "at", "before", "entries",
-        "index", "marks", "source", "taken",
+        "given", "index", "marks", "nbytes", "source", "taken",
     )  # fmt: skip
 
     def __init__(self, index: int, *, counting: bool) -> None:
@@ -57,7 +58,10 @@ class Queue:
         # The marks left of that frame: the number of entries before each, and its failure.
         self.marks: deque[tuple[int, Any]] = deque()
         self.source = self._plain = Source(index, plain=True, each=counting)
+        self.nbytes = 0  # of the open frame
         self.taken = 0  # how many entries and marks count as taken by the user
+        # How many others are in the present block, which count once the loop asks for the next.
+        self.given = 0
         self.acknowledged = 0  # how many of them the worker was told of
         self.before = 0  # how many of them had been taken when the present worker took over
 
@@ -97,6 +101,7 @@ class Queue:
         except IndexError:  # another thread has just left the pass
             return None
         opened, blocks = unpack(frame), frame.blocks
+        self.nbytes = nbytes_of(frame)
         if opened.plain:  # and so without blocks
             self.source = self._plain
         else:
@@ -108,7 +113,7 @@ class Queue:
         """Take out the next `count` entries. There must be as many before the next mark."""
         at, entries = self.at, self.entries
         if not self.source.each:
-            self.taken += count
+            self.given += count
         if not at and count == len(entries) and not self.marks:
             self.entries = []
             return entries
@@ -121,14 +126,23 @@ class Queue:
 
     def pass_mark(self) -> Any:
         """Take a mark out; return its failure."""
-        self.taken += 1
+        if self._plain.each:  # then it is at the beginning of a block
+            self.taken += 1
+        else:
+            self.given += 1
         return self.marks.popleft()[1]
+
+    def end_block(self) -> None:
+        """Count what is in the present block as taken."""
+        self.taken += self.given
+        self.given = 0
 
     def begin_successor(self, received: int) -> int:
         """Record that another worker takes over; return how many entries and marks wait.
 
         `received` is how many have arrived. Those that wait count as sent by the new worker.
         """
+        self.end_block()
         self.before = self.acknowledged = self.taken
         return received - self.taken
 
@@ -138,6 +152,14 @@ class Queue:
         self.at = 0
         self.marks.clear()
         self.source = self._plain  # a frame's own source would keep the memory of its items
+
+
+def nbytes_of(frame: Frame) -> int:
+    """Return how many bytes a frame has, with its shared memory."""
+    nbytes = len(frame.body)
+    for block in frame.blocks:
+        nbytes += block.nbytes
+    return nbytes
 
 
 def arrived(queue: Queue, frames: Sequence[Any]) -> list[tuple[int, bool]]:

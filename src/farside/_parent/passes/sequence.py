@@ -16,6 +16,7 @@ from ..._protocol.order import BEGIN, Place, Sharding
 from ..._protocol.parent import ParentCore
 from ..._protocol.progress import Snapshot
 from .delivery import Delivery
+from .queues import nbytes_of
 
 
 class Part(NamedTuple):
@@ -134,8 +135,10 @@ class ItemSequence:
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         """Return what is sent to a worker that takes the place of another; see `begin`."""
         received, frames = core.inbox.received, core.inbox.copied()
-        made = delivery.queues[index].begin_successor(received)
-        base = made, sum([len(each.body) for each in frames])
+        queue = delivery.queues[index]
+        made = queue.begin_successor(received)
+        open_bytes = 0 if queue.is_empty else queue.nbytes  # all of it: it may be half taken
+        base = made, open_bytes + sum(map(nbytes_of, frames))
         return delivery.epoch, self.seed, base, self._plan_to_continue(delivery, core, index)
 
     def _plan_to_continue(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
