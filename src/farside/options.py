@@ -85,6 +85,9 @@ class AheadOptions(TypedDict, total=False):
     buffer_bytes: int
     """How many bytes may wait when ``buffer_size`` is None. Default: 1048576, which is 1 MiB.
 
+    They are the bytes of finished items that your loop has not taken, for each worker: as they are
+    pickled, and in shared memory. One item may exceed the limit, and three may always wait.
+
     For `map_in_workers` the default is 8388608, which is 8 MiB, as each message costs more there.
     For ``backend="ray"`` it is 16 MiB, and 64 MiB with ``"read_only": True``.
     """

@@ -12,6 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farside._memory.parts import size
+from farside._payload.items import Stored, pack
+from farside._payload.joined import with_pieces_of_copies
 from farside._payload.plain import ADD_COPY, INT_LIMIT, MAX_BYTES, MAX_KEYS, MAX_VALUES
 from farside.testing import item_jobs
 from tests.steady import STEADY
@@ -190,13 +193,29 @@ def test_an_item_that_another_thread_changes_is_never_half_checked() -> None:
     assert copied[0] == {"a": 1}
 
 
-def test_its_size_is_about_what_it_takes() -> None:
-    for item in PLAIN.values():
-        copied = copy_of(item)
-        assert copied is not None
-        texts = [*item, *(item.values() if isinstance(item, dict) else ())]
-        chars = sum(len(each) for each in texts if isinstance(each, str))
-        assert chars < copied[1] <= chars + max(32, 16 + 8 * len(item))
+WIDE_TEXTS = [[text * 160] * 3 for text in ("a", "é", "\u6f22", "\U0001f600", "\ud800")]
+MANY_VALUES: list[Any] = [
+    [-(1 << 62)] * MAX_VALUES,
+    (0.5,) * MAX_VALUES,
+    [""] * MAX_VALUES,
+    ["x" * 190] * MAX_VALUES,
+    dict.fromkeys("abcd", 1 << 62),
+    {each * 300: each for each in "abcd"},
+]
+
+
+@pytest.mark.parametrize("item", [*PLAIN.values(), *WIDE_TEXTS, *MANY_VALUES])
+def test_it_is_counted_as_what_it_takes_at_most(item: Any) -> None:
+    copied = copy_of(item)
+    assert copied is not None
+    entry, counted = copied
+    alone = pack([entry, Stored([b""], 0)])[0]
+    beside_others = with_pieces_of_copies([entry])
+    together = pack([entry] * 100)[0]
+    assert size(alone) - size(pack([Stored([b""], 0)])[0]) <= counted
+    assert size(beside_others) <= counted
+    assert size(together) <= 100 * counted
+    assert counted <= 4 * size(beside_others) + 30
 
 
 LEAVES = (

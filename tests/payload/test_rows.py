@@ -21,7 +21,7 @@ from farside._payload.plain import INT_LIMIT
 from farside._payload.row_code import MAX_BYTES, MAX_KEYS, adder, maker
 from farside._payload.rows import Rows
 from farside._protocol.messages import Status
-from farside._worker.outbox import BATCH_ITEMS
+from farside._worker.frame_limits import BATCH_ITEMS
 from tests.payload.test_plain import OTHER, VALUES, Pair, Text, same
 from tests.steady import STEADY
 from tests.worker.boxed import EPOCH, Boxed

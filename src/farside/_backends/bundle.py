@@ -32,9 +32,9 @@ _FARSIDE = (
     " _payload.failure _payload.plain_classes _payload.joined _payload.plain _payload.row_code"
     " _payload.rows _payload.items _protocol.worker _worker.iterables _payload.verbosity"
     " _worker.load _protocol.credit _payload.encoder _protocol.progress _worker.threads"
-    " _worker.flusher _worker.outbox _worker.passing _worker.snapshots _worker.tasks"
-    " _worker.loops _worker.maker _worker.execute _worker.finalizers _worker.stacks"
-    " _worker.listener _worker.serve _worker.interpreter"
+    " _worker.flusher _worker.frame_limits _worker.outbox _worker.passing _worker.snapshots"
+    " _worker.tasks _worker.loops _worker.maker _worker.execute _worker.finalizers"
+    " _worker.stacks _worker.listener _worker.serve _worker.interpreter"
 )
 
 LOADER = "farside._worker.bundled"  # the module that loads a bundle

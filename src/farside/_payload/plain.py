@@ -27,9 +27,13 @@ MAX_KEYS, MAX_VALUES = 4, 10
 so many would cost more. (Pickling a list has a fixed cost, and checking a key costs extra.)"""
 
 MAX_BYTES = 1 << 11  # an item that is counted as more is pickled at once, so that its size is known
-DICT_BYTES, ITEM_BYTES, VALUE_BYTES = 32, 16, 8
-"""How many bytes are counted for a dictionary; for a list or tuple; and for each value of a list or
-tuple. The characters of keys and values are counted beside these."""
+DICT_BYTES, PAIR_BYTES, ITEM_BYTES, VALUE_BYTES = 26, 15, 22, 10
+"""How many bytes are counted for a dictionary, and each of its keys with the value; for a list or
+tuple, and each of its values. The characters of keys and values are counted beside these, as `WIDE`
+bytes each if some are not ASCII. So an item takes no more bytes than it is counted as, even if it
+has a pickle of its own."""
+
+WIDE = 4  # bytes that a character may take
 
 
 def _add_dict(item: dict[Any, Any], entries: list[Any]) -> int:
@@ -40,10 +44,10 @@ def _add_dict(item: dict[Any, Any], entries: list[Any]) -> int:
     for key, value in copy.items():
         if type(key) is not str:
             return 0
-        nbytes += len(key)
+        nbytes += PAIR_BYTES + (len(key) if key.isascii() else WIDE * len(key))
         kind = type(value)
         if kind is str:
-            nbytes += len(value)
+            nbytes += len(value) if value.isascii() else WIDE * len(value)
         elif kind is int:
             if not -(1 << 29) < value < 1 << 29 and not -(1 << 63) < value < 1 << 63:
                 return 0
@@ -64,7 +68,7 @@ def _add_sequence(item: Sequence[Any], entries: list[Any]) -> int:
     for value in copy:
         kind = type(value)
         if kind is str:
-            nbytes += len(value)
+            nbytes += len(value) if value.isascii() else WIDE * len(value)
         elif kind is int:
             if not -(1 << 29) < value < 1 << 29 and not -(1 << 63) < value < 1 << 63:
                 return 0

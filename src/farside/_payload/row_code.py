@@ -13,9 +13,9 @@ of an item in it: keys are variables. The code for a dictionary with the keys "i
         if k1 is not K1 and (type(k1) is not str or k1 != K1): return 0
         size = 18
         if type(v0) is int and (-536870912 < v0 < 536870912 or ...): pass
-        elif type(v0) is str: size += len(v0)
+        elif type(v0) is str: size += len(v0) if v0.isascii() else 4 * len(v0)
         elif type(v0) not in ATOMS: return 0
-        if type(v1) is str: size += len(v1)
+        if type(v1) is str: size += len(v1) if v1.isascii() else 4 * len(v1)
         elif ...
         if size > 240: return 0
         entries.append((v0, v1,))
@@ -27,7 +27,7 @@ from __future__ import annotations
 from sys import version_info
 
 from .._in_c import FREE_THREADED
-from .plain import ATOM_BYTES, ATOMS, INT_LIMIT
+from .plain import ATOM_BYTES, ATOMS, INT_LIMIT, WIDE
 from .reducers import keep
 
 TYPE_CHECKING = False
@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     Make: TypeAlias = Callable[[list[Any]], list[dict[str, Any]]]
 
 MAX_BYTES = 240
-"""The most bytes that a row is counted as. So a worker need not add up the bytes of rows: a frame
-of them cannot fill more of ``buffer_bytes`` than it may."""
+"""The most bytes that a row is counted as, without its keys. So a worker need not add up the bytes
+of rows: those of a frame are limited by their number."""
+
+_UNCOUNTED = 50  # bytes that a row may take beside those that it is counted as, and its keys
 
 MAX_KEYS = 10  # of a dictionary: checking more costs as much as pickling them
 
@@ -96,6 +98,11 @@ def adder(sample: Any) -> Add:
         ]
         made = keep(_adders, name, _compiled("given, entries", lines, keys))
     return made
+
+
+def most_bytes(keys: Keys | None) -> int:
+    """Return how many bytes a row takes at most if it is pickled by itself."""
+    return MAX_BYTES + _UNCOUNTED + sum([6 + WIDE * len(key) for key in keys or ()])
 
 
 def maker(keys: Keys) -> Make:
@@ -160,7 +167,7 @@ _SMALL = 1 << 29  # integers below that are compared in a third of the time of o
 _IN_LIMITS = f"-{_SMALL} < v{{0}} < {_SMALL} or -{INT_LIMIT} < v{{0}} < {INT_LIMIT}"
 _LOOKS = {
     int: f"type(v{{0}}) is int and ({_IN_LIMITS}): pass",
-    str: "type(v{0}) is str: size += len(v{0})",
+    str: f"type(v{{0}}) is str: size += len(v{{0}}) if v{{0}}.isascii() else {WIDE} * len(v{{0}})",
     float: "type(v{0}) is float: pass",
     bool: "type(v{0}) is bool: pass",
     type(None): "v{0} is None: pass",

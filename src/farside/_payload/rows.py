@@ -59,6 +59,7 @@ class Rows:
         self.kind: type = Rows  # no item is of this type
         self.add: row_code.Add = _add_nothing
         self.keys: row_code.Keys | None = None
+        self.most_bytes = 0  # of a row
         if self._copies:
             self._copies.update(ADD_COPY)
 
@@ -115,6 +116,7 @@ class Rows:
             if self.kind is dict:
                 self.keys = tuple(like)
                 self._copies.pop(tuple, None)
+            self.most_bytes = row_code.most_bytes(self.keys)
 
 
 def _add_nothing(item: Any, entries: list[Any]) -> int:  # noqa: ARG001  no item is of its type

@@ -20,8 +20,9 @@ class Window:
     If ``items`` is a number, that many finished items may wait for the parent while one more is
     being made: item k + items + 1 is begun no sooner than item k was taken. If it is None, at least
     `AUTOMATIC_ITEMS` may wait, and more as long as the sent items that wait leave more than a
-    quarter of ``nbytes`` free: so there is room for a frame. If it is `UNLIMITED`, any number may
-    wait.
+    quarter of ``nbytes`` free: so there is room for a frame. The caller lets a frame have no more
+    bytes than `room`, but for its last item. So what waits has ``nbytes`` and one item at most, or
+    few items. If ``items`` is `UNLIMITED`, any number may wait.
 
     One thread at a time calls `sent`; another may call the other methods meanwhile.
 

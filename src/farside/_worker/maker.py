@@ -6,7 +6,6 @@ from time import monotonic
 
 from .._payload import handlers, pickling
 from .._payload.failure import describe, part_at_fault
-from .._payload.items import Mark
 from .._payload.records import flatten_line
 from .._protocol import progress
 from .._protocol.credit import Window
@@ -200,7 +199,7 @@ class Maker:
             failure = self.describe(trouble._replace(item=task))
             replaceable = self.tasks.replaceable and not self.made
             if not (failure.refused and replaceable):  # else another backend may do it
-                self.outbox.entries.append(Mark(tuple(failure)))
+                self.outbox.put_failure(tuple(failure))
                 self.made += 1
                 return TO_GO_ON
         return trouble

@@ -8,14 +8,16 @@ from __future__ import annotations
 from .._in_c import Lock, partial
 from .._memory.parts import size
 from .._payload.encoder import Encoder
-from .._payload.items import Stored, pack
+from .._payload.items import Mark, Stored, pack
 from .._payload.joined import Joiner
-from .._payload.plain import ADD_COPY, ATOM_BYTES, STR_LIMIT
+from .._payload.pickling import dumps_plain
+from .._payload.plain import ADD_COPY
 from .._payload.row_code import MAX_BYTES
 from .._payload.rows import Rows
 from .._protocol.messages import Status
 from .._system.signals import with_lock
 from .flusher import Flusher
+from .frame_limits import BATCH_ITEMS, FrameLimits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,15 +27,7 @@ if TYPE_CHECKING:
     from .._payload.plain import AddCopy
     from .._protocol.credit import Window
 
-BATCH_ITEMS, BATCH_NUMBERS = 1000, 4000  # in a frame, so that sending it takes less than making it
-BATCH_BYTES = 1 << 15
-"""A frame is sent when its pickles reach this size: half of what a Linux pipe holds by default, so
-that the worker can write one frame while the parent reads another."""
-
-_STORED_BYTES = 1 << 20
-"""The same for contents in the arena, which do not fill the pipe. Each has `BLOCK_BYTES` or more,
-so a frame has far fewer references to them than it may."""
-
+_APART_BYTES = 24  # what an entry takes beside its contents if it becomes a pickle of its own
 _MISSES = 32  # after so many items in a row that are not plain, a pass looks for no more of them
 
 
@@ -52,14 +46,7 @@ class Outbox:
         # are pieces (see `joined`), or pickles where none are made any more.
         self.entries: list[Any] = []
         self.copies: dict[type, AddCopy] = dict(ADD_COPY)  # empty while few items are plain
-        # How many items a frame has, and below how many characters a text is an atom, whose bytes
-        # are not counted (few where little may wait); then the same after a frame of numbers.
-        few = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
-        short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
-        many = max(few, min(BATCH_NUMBERS, nbytes // STR_LIMIT))
-        self._limits = (few, short), (many, min(short, STR_LIMIT // 4))
-        self._most, self.short = self._limits[0]
-        # Bytes of rows are not counted: a frame of them has at most a quarter of what may wait.
+        # With a small budget, a frame would have few rows, as their bytes are not counted.
         self.rows = Rows(self.copies, allowed=nbytes >= 4 * MAX_BYTES * BATCH_ITEMS)
         self.refused = False  # whether the last `put` has failed
         self.flusher = Flusher(self._send_late)
@@ -69,17 +56,15 @@ class Outbox:
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
         self._joiner, self._joins = Joiner(), True  # whether the ``bytes`` that wait are pieces
-        self._tiny = False  # whether the items of the frame before were as small as numbers
+        self._limits = FrameLimits(window, nbytes)
+        self._apart = False  # whether each entry of the frame becomes a pickle of its own
         self.epoch = self._misses = 0  # items in a row that were no copies
         self._lock = Lock()  # held while a frame is sent
-        self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)  # the window leaves room for as many
-        # While the parent takes one half of what may wait in the arena, the worker fills the other.
-        self._batch_stored = min(_STORED_BYTES, 1 + nbytes // 2)
         # How many bytes were added since the beginning, without contents in the arena, and at how
-        # many it is time to send. The same for these contents, which do not fill the pipe. One
-        # thread alone adds. Both may set the limits: each by sums that are no later than now.
-        self.nbytes = self._stored = 0
-        self._begin_frame(0, 0)
+        # many it is time to send. The same for these contents, which do not fill the pipe. Only
+        # the thread that makes items adds, and sets limits: the flusher's frames share them.
+        self.nbytes = self._stored = self.full = self._full_stored = 0
+        self._begin_frame()
         self._nbytes_before = 0  # the sum after the last item that was no copy
         self._sent = 0  # items of the pass that were sent, or count as made
 
@@ -87,10 +72,11 @@ class Outbox:
         """Drop what waits, and prepare for the next pass, which then begins sooner."""
         self.drop()
         self._window.reset()
-        self._misses, self._joins, self._tiny = 0, True, False
-        self._most, self.short = self._limits[0]
+        self._misses, self._joins = 0, True
+        self._limits.begin()
         self._joiner.begin()
         self.rows.begin()
+        self._begin_frame()
 
     def begin(self, epoch: int, made: int = 0, nbytes: int = 0) -> None:
         """Begin a pass, the first or after `make_ready`. Some of its items may count as made."""
@@ -117,6 +103,8 @@ class Outbox:
         if self._lends and stored and entry.refs:
             with_lock(self._lock, partial(self._send_alone, entry))
             return True
+        if stored or self._apart:
+            self._keep_apart()
         self.entries.append(entry)
         if stored:
             self._stored += entry.arena_bytes
@@ -124,6 +112,19 @@ class Outbox:
         self.nbytes += nbytes
         self._nbytes_before = self.nbytes
         return self.nbytes >= self.full or self._stored >= self._full_stored
+
+    def _keep_apart(self) -> None:
+        """Count what entries take more where each is a pickle of its own, with the common start."""
+        each = _APART_BYTES + len(self._joiner.start)
+        nbytes = each * (1 if self._apart else len(self.entries))
+        if not self._apart and self.nbytes + nbytes >= self.full:
+            with_lock(self._lock, self._send)  # that would be too much
+        self.full, self._apart = self.full - nbytes, True
+
+    def put_failure(self, failure: tuple[Any, ...]) -> None:
+        """Add a mark for an input that has failed."""
+        self.full -= size(dumps_plain(failure))  # `nbytes` would end rows
+        self.entries.append(Mark(failure))
 
     def _send_alone(self, entry: Stored) -> None:
         """Send an item at once whose contents are the user's own memory, which may change later.
@@ -147,17 +148,18 @@ class Outbox:
             else:
                 self.flusher.call()
         stop = self._window.stop(self._link.acknowledged(self.epoch))
-        if self._window.by_bytes and not self.entries:  # the parent may have taken some since
-            self._begin_frame(self.nbytes, self._stored)
+        waiting = len(self.entries)  # the flusher may send them at any moment
+        if not waiting:  # the parent may have taken some since
+            self._begin_frame()
         # `look_up` is called after the first item of a batch, so that the flusher hears of it.
-        return min(stop, made + (self._most if self.entries and not each else 1))
+        return min(stop, made + max(1, 0 if each or not waiting else self._most - waiting))
 
-    def _begin_frame(self, nbytes: int, stored: int) -> None:
-        """Limit the frame that begins at these sums: with it, no more waits than may."""
-        most = self._batch_stored
-        if self._window.by_bytes:
-            most = max(1, min(most, self._window.room - self._batch_bytes))
-        self.full, self._full_stored = nbytes + self._batch_bytes, stored + most
+    def _begin_frame(self) -> None:
+        """Limit the frame that begins: with it, no more waits than may."""
+        limits, stored = self._limits.within_room(self.rows.most_bytes, len(self._joiner.start))
+        self._most, self.short, counted = limits
+        self._apart = False
+        self.full, self._full_stored = self.nbytes + counted, self._stored + stored
 
     def wait_for_credit(self, made: int) -> bool:
         """Wait until a further item may be made; False: a command came, or the parent is gone."""
@@ -168,8 +170,7 @@ class Outbox:
             if not (spun or self._link.wait_for_credit(self.epoch, wish)):
                 return False
             if self._window.stop(self._link.acknowledged(self.epoch)) > made:
-                if self._window.by_bytes:
-                    self._begin_frame(self.nbytes, self._stored)
+                self._begin_frame()
                 return True
 
     def wait_for_parent(self) -> bool:
@@ -211,18 +212,19 @@ class Outbox:
         if not self.entries:  # else pieces wait, which `settle` would make void
             self._joins = self._joiner.settle()
             self.rows.settle(self.nbytes)
-            self._most, self.short = self._limits[self._tiny and self.rows.kind is Rows]
+            self._limits.follow(rows=self.rows.kind is not Rows)
+            self._begin_frame()
 
     def drop(self) -> None:
         """Drop what waits to be sent: the parent does not want it any more."""
         with_lock(self._lock, self._drop)
+        self._begin_frame()
 
     def _drop(self) -> None:
         for entry in self.entries:
             if type(entry) is Stored:
                 self.encoder.discard(entry)
         self.entries.clear()
-        self._begin_frame(self.nbytes, self._stored)
         self._lost = False
 
     def _send(self, *, soon: bool = False) -> bool:
@@ -230,9 +232,7 @@ class Outbox:
         if self._lost:
             self._drop()  # no item comes after those that are missing
             raise MemoryError("there was no memory to send items that were made")
-        # Another thread may add entries meanwhile: it appends an entry before it counts its bytes.
-        begun, stored = self.nbytes, self._stored
-        if not (entries := self.entries[:]):
+        if not (entries := self.entries[:]):  # another thread may add some meanwhile
             return True
         parts, refs = pack(entries, self._joiner if self._joins else None, self.rows)
         nbytes = size(parts) + sum([ref.nbytes for ref in refs])
@@ -241,9 +241,8 @@ class Outbox:
         self._frames += 1
         self._window.sent(count, nbytes)  # once no entries wait, the other thread asks for room
         del self.entries[:count]
-        self._begin_frame(begun, stored)
         self.rows.weigh(count, nbytes)
-        self._tiny = nbytes <= 2 * ATOM_BYTES * count
+        self._limits.sent(count, nbytes, stored=bool(refs))
         send = self._link.send_soon if soon else partial(self._link.send, wait=wait)
         done = send(Status.ITERATOR_SUCCESS, self.epoch, parts, count=count, refs=refs)
         self._sent += count
