@@ -205,8 +205,7 @@ class Pass:
     def acknowledge_again(self) -> None:
         """Acknowledge again what was taken, since another pass may have acknowledged meanwhile."""
         for index in self.delivery.needs:
-            queue = self.delivery.queues[index]
-            if queue.taken:
+            if (queue := self.delivery.queues[index]).taken:
                 self.acknowledge_queue(queue)
 
     def acknowledge_queue(self, queue: Queue) -> None:
