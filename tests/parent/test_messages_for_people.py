@@ -21,7 +21,7 @@ from farside._payload import decoder
 from farside._payload.failure import describe
 from farside._payload.pickling import dumps
 from farside._payload.remote_errors import read_stack
-from farside._protocol.effects import FAILED, TIMED_OUT, Ending
+from farside._protocol.effects import DIED, FAILED, TIMED_OUT, Ending
 from farside._protocol.messages import UNKNOWN
 from farside._worker import execute
 from farside.errors import (
@@ -29,6 +29,7 @@ from farside.errors import (
     CallFailedError,
     FarsideError,
     NotPicklableError,
+    ProtocolError,
     RemoteTraceback,
     WorkerInitializationError,
     WorkerIterationError,
@@ -345,6 +346,51 @@ def test_what_follows_a_stack_begins_a_line_of_its_own() -> None:
     member: Any = SimpleNamespace(name=WORKER, options=options)
     error = messages_for_people.error_of(ending, member)
     assert str(error).endswith(f"{read_stack(body).rstrip()}\n{messages_for_people.WITHOUT_INPUT}")
+
+
+def test_a_stack_that_is_no_pickle_is_an_error_of_the_protocol() -> None:
+    options = SimpleNamespace(timeout=2.5)
+    ending = Ending(
+        TIMED_OUT, "iteration", None, SimpleNamespace(body=b"no pickle"), limit="timeout"
+    )
+    member: Any = SimpleNamespace(name=WORKER, options=options)
+    assert isinstance(messages_for_people.error_of(ending, member), ProtocolError)
+
+
+@pytest.mark.parametrize(("more", "told"), [(0, False), (1, True)])
+def test_a_worker_that_is_not_started_again_any_more_tells_of_that(
+    more: int, *, told: bool
+) -> None:
+    times = messages_for_people.MOST_WITHOUT_INPUT + more
+    status = ExitStatus("it was killed by SIGKILL", -9, "SIGKILL")
+    member: Any = SimpleNamespace(name=WORKER, options=SimpleNamespace(max_restarts=0))
+    ending = Ending(DIED, "initialization", None, status, without_input=times)
+    error = messages_for_people.error_of(ending, member)
+    assert (messages_for_people.WITHOUT_INPUT in str(error)) is told
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["_odd"], "the extension module _odd does not support loading"),
+        (["_odd", "_even"], "the extension modules _odd, _even do not support loading"),
+    ],
+)
+def test_each_module_that_refuses_to_load_is_named(names: list[str], told: str) -> None:
+    error: Any = FarsideError("name 'x' is not defined")
+    error.refused, error.refused_module = tuple(names), None
+    text = messages_for_people.refusal(error)
+    assert text.startswith("the subinterpreter failed (FarsideError: name 'x' is not defined), and")
+    assert f"{told} in subinterpreters" in text
+    error.refused_module = names[0]
+    assert messages_for_people.refusal(error) == f"{told} in subinterpreters"
+
+
+def test_where_an_exception_was_raised_is_told_once() -> None:
+    error = FarsideError("on purpose")
+    messages_for_people.locate(error, 3, 7, None)
+    messages_for_people.locate(error, 4, 8, None)
+    assert vars(error)["shard"] == 3
 
 
 def test_an_iterable_that_is_closed_tells_why() -> None:

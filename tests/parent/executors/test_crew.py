@@ -1,5 +1,7 @@
 """The thread that completes futures, where memory runs out."""
 
+import traceback
+from time import sleep
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from farside import BrokenWorkersError, WorkerExecutor
 from farside._parent.executors.crew import Crew
 from farside._parent.executors.submitted import Submitted
+from farside.testing.checks import until
 
 
 def test_a_future_is_completed_as_soon_as_there_is_memory(
@@ -47,3 +50,29 @@ def test_a_call_is_not_made_where_its_thread_could_not_be_woken(
             with pytest.raises(MemoryError):
                 executor.submit(abs, 2)
         assert executor._crew._pending.ended
+
+
+def test_workers_that_were_ended_by_the_user_are_said_to_be() -> None:
+    with WorkerExecutor(1, backend="subprocess", mp_context="fork") as executor:
+        future = executor.submit(sleep, 60)
+        until(future.running)
+        executor.kill_workers()
+        error = future.exception(20)
+    assert isinstance(error, BrokenWorkersError)
+    assert str(error) == "the workers of the executor were ended"
+    assert error.__cause__ is None
+
+
+def test_an_exception_that_is_not_expected_tells_where_it_was_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise LookupError
+
+    with WorkerExecutor(1, backend="subprocess", mp_context="fork") as executor:
+        executor.submit(abs, 1).result(20)
+        monkeypatch.setattr(Submitted, "take_spent", fail)
+        error = executor.submit(abs, 2).exception(20)
+    assert isinstance(error, BrokenWorkersError)
+    assert isinstance(error.__cause__, LookupError)
+    assert traceback.extract_tb(error.__cause__.__traceback__)[-1].name == "fail"

@@ -56,6 +56,53 @@ def test_no_future_is_kept_once_all_have_failed() -> None:
     assert kept() is None
 
 
+def test_no_future_of_a_task_that_a_worker_had_is_kept_once_all_have_failed() -> None:
+    pending, future = Pending(), Future[None]()
+    assert pending.add(Work(future, (print, (), {}), 0))
+    pending.take(1, 1)
+    pending.fail_all(ValueError())
+    kept = ref(future)
+    del future
+    gc.collect()
+    assert kept() is None
+
+
+def test_no_future_is_kept_once_its_worker_has_answered() -> None:
+    """What it holds may be a large result, and the next call may come much later."""
+    pending, future = Pending(), Future[None]()
+    assert pending.add(Work(future, (print, (), {}), 0))
+    pending.take(1, 1)
+    del pending.given[0]
+    kept = ref(future)
+    del future
+    gc.collect()
+    assert kept() is None
+
+
+def test_no_future_that_was_cancelled_is_kept() -> None:
+    pending, future = Pending(), Future[None]()
+    assert pending.add(Work(future, (print, (), {}), 0))
+    assert future.cancel()
+    assert pending.take(1, 1) == ([], 0)
+    kept = ref(future)
+    del future
+    gc.collect()
+    assert kept() is None
+
+
+def test_a_future_that_has_failed_fails_once(caplog: pytest.LogCaptureFixture) -> None:
+    """All fail again where memory runs out in the middle. Nothing is logged of those that had."""
+    pending, future = Numberless(), Future[None]()
+    assert pending.add(Work(future, (print, (), {}), 0))
+    with pytest.raises(MemoryError):
+        pending.take(1, 1)
+    error = ValueError()
+    future.set_exception(error)
+    pending.fail_all(KeyError())
+    assert future.exception(0) is error
+    assert not caplog.records
+
+
 class Late(Future[None]):
     """A future that is not told that it runs, the first time."""
 

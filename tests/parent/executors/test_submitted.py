@@ -432,6 +432,75 @@ def test_who_is_out_of_time_is_given_nothing() -> None:
     assert [*delivery.take_orders()] == [1]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "waiting", "workers", "depth"),
+    [
+        (float("inf"), 99, 1, 1),  # nothing was measured yet
+        (0.002, 99, 1, 1),
+        (0.0019, 99, 1, 2),
+        (0.0019, 0, 1, 2),  # one is ahead also where no others wait
+        (0.0005, 99, 1, 5),
+        (0.0005, 8, 1, 3),  # the last are shared
+        (0.0005, 8, 2, 2),
+        (0.00001, 999, 1, 16),
+        (0.003, 99, 8, 2),  # many workers wait for each other
+        (0.004, 99, 8, 1),
+    ],
+)
+def test_how_many_short_tasks_a_worker_may_have(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, waiting: int, workers: int, depth: int
+) -> None:
+    made, _ = make(waiting, workers)
+    delivery = Submitted(made.plan, made.pending)
+    monkeypatch.setattr(submitted, "monotonic", lambda: 100.0)
+    delivery._size.seconds, delivery._size.measured = seconds, 100.0
+    assert delivery.depth == depth
+
+
+def test_a_worker_without_an_answer_for_long_has_one_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = make(99, 1)
+    delivery = Submitted(made.plan, made.pending)
+    delivery._size.seconds, delivery._size.measured = 0.0005, 100.0
+    monkeypatch.setattr(submitted, "monotonic", lambda: 100.25)
+    assert delivery.depth == 1
+
+
+def test_no_worker_is_replaced_before_it_has_done_its_tasks() -> None:
+    made, _ = make(1, 1)
+    delivery = Ahead(made.plan, made.pending, 2)
+    worker = Worker(delivery, Counter())
+    hand_out(delivery, [worker])
+    for move in (worker.begin, worker.end, worker.arrive):
+        move()
+    delivery.take([worker.core])
+    assert delivery.take_spent() == []
+
+
+def test_no_worker_has_more_tasks_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submitted, "monotonic", lambda: 100.0)
+    delivery, _ = make(9, 2)
+    workers = [Worker(delivery, Counter()) for _ in range(2)]
+    hand_out(delivery, workers)
+    assert [len(worker.waiting) for worker in workers] == [4, 4]
+
+
+def test_it_is_over_once_it_is_closed_and_all_is_done() -> None:
+    """Else an executor without calls would end, or one with calls would end before them."""
+    delivery, futures = make(1, 1)
+    worker = Worker(delivery, Counter())
+    delivery.pending.closed = True
+    assert not delivery._is_done()  # it waits
+    hand_out(delivery, [worker])
+    assert not delivery._is_done()  # it runs
+    for move in (worker.begin, worker.end, worker.arrive):
+        move()
+    delivery.take([worker.core])
+    assert futures[0].done()
+    assert delivery._is_done()
+    delivery.pending.closed = False
+    assert not delivery._is_done()  # more may come
+
+
 def test_who_has_nothing_ahead_is_not_asked() -> None:
     delivery, _ = make(1, 1)
     delivery.take([Worker(delivery, Counter()).core])
