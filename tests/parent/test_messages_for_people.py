@@ -23,6 +23,7 @@ from farside._payload.pickling import dumps
 from farside._payload.remote_errors import read_stack
 from farside._protocol.effects import DIED, FAILED, TIMED_OUT, Ending
 from farside._protocol.messages import UNKNOWN
+from farside._protocol.recovery import MOST_WITHOUT_INPUT
 from farside._worker import execute
 from farside.errors import (
     BackendUnavailableError,
@@ -361,7 +362,7 @@ def test_a_stack_that_is_no_pickle_is_an_error_of_the_protocol() -> None:
 def test_a_worker_that_is_not_started_again_any_more_tells_of_that(
     more: int, *, told: bool
 ) -> None:
-    times = messages_for_people.MOST_WITHOUT_INPUT + more
+    times = MOST_WITHOUT_INPUT + more
     status = ExitStatus("it was killed by SIGKILL", -9, "SIGKILL")
     member: Any = SimpleNamespace(name=WORKER, options=SimpleNamespace(max_restarts=0))
     ending = Ending(DIED, "initialization", None, status, without_input=times)

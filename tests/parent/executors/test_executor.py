@@ -175,6 +175,8 @@ def test_a_result_whose_loading_raises_what_refuses_to_be_changed_fails_alone(
     assert str(error) == (
         "the result of the task does not unpickle here (RefusesError: on purpose)"
     )
+    assert error is not None
+    assert type(error.__cause__).__name__ == "RefusesError"
     assert executor.submit(jobs.square, 2).result(30) == 4
 
 

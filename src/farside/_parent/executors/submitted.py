@@ -195,7 +195,7 @@ class Submitted(Mapped):
         return waits and bool(self._free(workers, self._left(workers), self.depth))
 
     def _is_done(self) -> bool:
-        return self.pending.closed and self.pending.ended and not self.needs
+        return self.pending.closed and not self.needs  # while tasks wait, all are needed
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self.slow = False
