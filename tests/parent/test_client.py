@@ -160,6 +160,17 @@ def test_a_frame_is_told_when_the_loop_has_all_of_it_where_bytes_count() -> None
     assert got == [(0, []), (1, []), (2, [(1, 3)]), (3, [(1, 3)]), (4, [(1, 3)])]
 
 
+def test_what_a_block_has_passed_over_is_told_as_the_loop_begins_with_it() -> None:
+    client, link = scripted.client()
+    link.then(started(1), items(1, 0, 1), finished(1))
+    this = enter_iteration_mode(client)
+    (queue,) = this.delivery.queues
+    queue.taken, queue.given = 1, 2  # a mark counts already, and the items of the block do not
+    assert [*this._open([3, 4], None)] == []
+    assert link.acknowledged == [(1, 1)]
+    this.leave()
+
+
 def test_what_was_taken_is_told_again_before_waiting() -> None:
     client, link = scripted.client()
     link.then(started(1), items(1, 0, 1))

@@ -362,7 +362,10 @@ def test_what_was_large_in_vain_too_often_is_not_tried() -> None:
         tried += 1
     assert 10 < tried < 100
     assert joiner.piece(small) is None
+    assert not joiner.settle()
+    assert joiner.start == b"", "it counts with each entry"
     joiner.begin()
+    assert joiner.start == HEAD
     assert joiner.piece({"x": bytes(1 << 20)}) is None
     assert not joiner.hopeful
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from farside._memory.parts import BLOCK_BYTES, size
 from farside._payload.items import pack
 from farside._protocol.credit import AUTOMATIC_ITEMS
+from farside._worker import outbox
 from tests.steady import STEADY
 from tests.worker.boxed import Boxed
 
@@ -164,9 +165,8 @@ def test_numbers_that_the_flusher_sends_count_too() -> None:
         boxed.box.entries.append(number)
         if number == most // 2:
             boxed.box._send_late()
-    assert boxed.box.send_due(1 + most, each=False) == 1 + most + boxed.box._most - len(
-        boxed.box.entries
-    )
+    assert boxed.box.is_full()
+    assert boxed.box.send_due(1 + most, each=False) == 2 + most
     boxed.close()
 
 
@@ -189,4 +189,22 @@ def test_failures_of_inputs_count() -> None:
         count += 1
     assert count == 4
     assert boxed.box.nbytes == 0, "rows would end"
+    boxed.close()
+
+
+def test_large_contents_are_given_back_if_what_came_before_cannot_be_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_memory(*_: object) -> None:
+        raise MemoryError
+
+    boxed = Boxed(nbytes=1 << 20, arena_bytes=1 << 20)
+    for number in range(1200):
+        boxed.box.put({number})
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "pack", without_memory)
+        with pytest.raises(MemoryError):
+            boxed.box.put(bytearray(900_000))
+    boxed.box.make_ready()
+    assert boxed.box.encoder.encode(bytearray(900_000)).refs, "the arena is full"  # type: ignore[union-attr]
     boxed.close()

@@ -185,11 +185,11 @@ class Pass:
             raise messages_for_people.superseded(self.epoch, core.epoch)
         return core
 
-    def acknowledge(self) -> None:
-        """Tell the workers how many items were taken, as no block is open any more."""
+    def acknowledge(self, *, done: bool = True) -> None:
+        """Tell the workers how many items were taken; `done`: all of the present block are."""
         workers = self.client.core.workers
         for queue in self.delivery.queues:
-            if queue.given:
+            if done and queue.given:
                 queue.end_block()
             # A worker whose pass is over makes nothing more, so it needs no credit.
             if queue.acknowledged != queue.taken and not workers[queue.index].over:
@@ -238,8 +238,7 @@ class Pass:
 
     def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
         """Return an iterable of the items of a block. It ends when the pass is left."""
-        if len(entries) == 1:  # the loop takes it now
-            self.acknowledge()
+        self.acknowledge(done=len(entries) == 1)  # the loop takes a single one now
         self._send_tasks()
         if sources is None:
             rest: Iterable[Any] = self.delivery.rest

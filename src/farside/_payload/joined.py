@@ -123,14 +123,17 @@ class Joiner:
 
         Earlier pieces are void from here on.
         """
+        if not self.hopeful:
+            self.start = b""  # no more pieces are made
+            return False
         if not self.ready:
-            return self.hopeful
+            return True
         self.ready, self._begun = False, True
         pickler = pickle.Pickler(self._sink, _PROTOCOL)
         pickler.dump([*self._shared.values()][:_MOST_SHARED])
         self.start = self._chunks.pop()[:-1] + _POP
         self._memo = pickler.memo  # it keeps the pickler, and that keeps what is shared
-        return self.hopeful
+        return True
 
     def _renew(self) -> None:
         """Make a new pickler. If an exception strikes meanwhile, the next item makes another."""

@@ -25,10 +25,6 @@ _STORED_BYTES = 1 << 20
 """A frame is sent when its contents in the arena, which do not fill the pipe, reach this size. Each
 has `BLOCK_BYTES` or more, so a frame has far fewer references to them than it may."""
 
-_AMONG_STORED, _BYTES_AMONG_STORED = 128, 1 << 14
-"""The most items, and bytes of pickles, of a frame after one with contents in the arena: nearly all
-of the room is left for such contents."""
-
 _AROUND_TEXT = 7  # bytes that a pickle has beside those of a text
 _LONG_TEXT = 250  # characters: of so many, the default budget has room for a whole batch
 
@@ -60,8 +56,8 @@ class FrameLimits:
         self._first = Limits(BATCH_ITEMS, short(64, 1 << 14), counted)
         self._after_numbers = Limits(BATCH_NUMBERS, short(32, 1 << 14), counted)
         self._after_texts = Limits(BATCH_ITEMS, short(_LONG_TEXT, 1 << 12), counted)
-        among_stored = min(_BYTES_AMONG_STORED, counted)
-        self._after_stored = Limits(_AMONG_STORED, ATOM_BYTES, among_stored)
+        # Nearly all of the room is left for contents in the arena.
+        self._after_stored = Limits(min(BATCH_ITEMS, 1 + nbytes // 4096), ATOM_BYTES, counted)
         # While the parent takes one half of what may wait in the arena, the worker fills the other.
         self._stored = min(_STORED_BYTES, 1 + nbytes // 2)
         self.begin()

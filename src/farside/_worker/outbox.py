@@ -103,9 +103,9 @@ class Outbox:
         if self._lends and stored and entry.refs:
             with_lock(self._lock, partial(self._send_alone, entry))
             return True
+        self.entries.append(entry)  # first: whatever is raised below, `drop` gives its blocks back
         if stored or self._apart:
             self._keep_apart()
-        self.entries.append(entry)
         if stored:
             self._stored += entry.arena_bytes
             nbytes -= entry.arena_bytes
@@ -116,9 +116,9 @@ class Outbox:
     def _keep_apart(self) -> None:
         """Count what entries take more where each is a pickle of its own, with the common start."""
         each = _APART_BYTES + len(self._joiner.start)
-        nbytes = each * (1 if self._apart else len(self.entries))
+        nbytes = each * (1 if self._apart else max(0, len(self.entries) - 1))
         if not self._apart and self.nbytes + nbytes >= self.full:
-            with_lock(self._lock, self._send)  # that would be too much
+            with_lock(self._lock, partial(self._send, end=-1))  # that would be too much
         self.full, self._apart = self.full - nbytes, True
 
     def put_failure(self, failure: tuple[Any, ...]) -> None:
@@ -227,12 +227,12 @@ class Outbox:
         self.entries.clear()
         self._lost = False
 
-    def _send(self, *, soon: bool = False) -> bool:
-        """Send what waits; tell whether all has found room. `soon`: see `WorkerLink.send_soon`."""
+    def _send(self, *, soon: bool = False, end: int | None = None) -> bool:
+        """Send what waits, up to `end`; tell whether it has found room. `soon`: see `send_soon`."""
         if self._lost:
             self._drop()  # no item comes after those that are missing
             raise MemoryError("there was no memory to send items that were made")
-        if not (entries := self.entries[:]):  # another thread may add some meanwhile
+        if not (entries := self.entries[:end]):  # another thread may add some meanwhile
             return True
         parts, refs = pack(entries, self._joiner if self._joins else None, self.rows)
         nbytes = size(parts) + sum([ref.nbytes for ref in refs])
@@ -240,6 +240,7 @@ class Outbox:
         # After `pack`: if that finds no memory, all items still wait, and the next call reports it.
         self._frames += 1
         self._window.sent(count, nbytes)  # once no entries wait, the other thread asks for room
+        self._most -= count  # first: once no entries wait, the other thread sets the next limits
         del self.entries[:count]
         self.rows.weigh(count, nbytes)
         self._limits.sent(count, nbytes, stored=bool(refs))
