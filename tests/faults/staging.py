@@ -219,7 +219,7 @@ def limit_answers(client: Client, init_timeout: float | None = None) -> None:
     limits = Limits(init, PATIENCE_S)
 
     def limit(core: GroupCore) -> None:
-        core._limits = limits
+        core._limits, core.has_limits = limits, True
         for each in core.workers:
             each._limits = limits
 
