@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._payload import handlers, pickling
 from .._payload.failure import part_at_fault
 from .._payload.one_line import one_line
-from .._payload.records import text_of
+from .._payload.records import shown
 from .._payload.reducers import Table
 from .._payload.shared import (
     MadeForForkError,
@@ -24,7 +24,6 @@ from ..errors import NotPicklableError
 if TYPE_CHECKING:
     from .._parent.options import Options
 
-_MOST = 500  # characters of an argument that are shown
 _CURE = (
     "define it at the top level of a module that the worker can import (functools.partial gives it "
     "arguments)"
@@ -96,14 +95,14 @@ def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[b
     name, value = _culprit(options, table, by_value=problem is not None)
     if problem is None:
         raise NotPicklableError(
-            f"{_shown(name, value)} refers to {pickling.MAIN_STAYS_HERE}; "
+            f"{name}={shown(value)} refers to {pickling.MAIN_STAYS_HERE}; "
             f"{_CURE}{pickling.or_cloudpickle()}"
         ) from None
     try:
         part = part_at_fault(value, name, problem, table) or name
         what = "it" if part.split(": ")[0] == name else part
         raise NotPicklableError(
-            f"{_shown(name, value)} cannot be sent to a worker: {what} does not pickle "
+            f"{name}={shown(value)} cannot be sent to a worker: {what} does not pickle "
             f"({one_line(problem)}); {_cure(problem)}"
         ) from problem
     finally:
@@ -144,17 +143,14 @@ def _culprit(options: Options, table: Table, *, by_value: bool) -> tuple[str, An
     return "fn", options.fn
 
 
-def _shown(name: str, value: Any) -> str:
-    """Return the argument as a text. It may hold all data of the user, or have a broken repr."""
-    text = text_of(value, repr)
-    return f"{name}={text if len(text) <= _MOST else f'{text[:_MOST]}…'}"
-
-
 def _shared_part(options: Options, error: BaseException) -> str:
     """Name the object that can be sent only as a process starts, and its type."""
     table = table_of_calls()
     found = (part_at_fault(value, name, error, table) for name, value in _named(options))
-    return next(filter(None, found), "") or _shown(*_culprit(options, table, by_value=True))
+    if part := next(filter(None, found), ""):
+        return part
+    name, value = _culprit(options, table, by_value=True)
+    return f"{name}={shown(value)}"
 
 
 def refers_to_main(call: bytes | SharedCall) -> bool:

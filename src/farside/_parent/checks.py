@@ -12,17 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 from .._backends import registry
-from .._payload.records import text_of
+from .._payload import records
 from .._protocol.credit import UNLIMITED
 
-_MOST = 500  # characters of a value that are shown
 MAX_LEN = sys.maxsize  # the most that `len` returns, and `islice` takes
 
-
-def shown(value: Any) -> str:
-    """Return a text for any value. Users often pass the data itself, which may be large."""
-    text = text_of(value, repr)
-    return text if len(text) <= _MOST else f"{text[:_MOST]}… ({len(text)} characters)"
+shown = records.shown  # most of those who check a value show it too
 
 
 def whole(name: str, value: Any, cure: str) -> int:

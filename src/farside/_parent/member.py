@@ -12,6 +12,7 @@ from .._link.frames import Frame
 from .._memory.parts import Part, Ref
 from .._payload.pickling import dumps_beside
 from .._protocol.effects import Ending
+from .._protocol.inbox import nbytes_of
 from ..errors import LinkClosedError
 from .logs import show
 from .options import Options
@@ -108,7 +109,7 @@ class Member:
     def observe(self) -> None:
         """Report the frames that were read to the worker's observer."""
         for frame in self.frames:
-            nbytes = len(frame.body) + sum(block.nbytes for block in frame.blocks)
+            nbytes = nbytes_of(frame)
             self.worker.observer("up", frame.kind, frame.epoch, frame.items, nbytes)
 
     def show(self, record: bytes | bytearray | memoryview) -> None:

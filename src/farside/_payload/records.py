@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RECORD = "record"  # ``(RECORD, attributes, attributes that are pickled or text)``
 WARNING = "warning"  # ``(WARNING, (module, name) of each class, text, file, line number, line)``
 DROPPED = "dropped"  # ``(DROPPED, how many records and warnings found no room)``
+_MOST = 500  # characters of a value that are shown
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _LEFT_OUT = frozenset({"msg", "args", "exc_info", "exc_text", "message", "asctime"})
 
@@ -112,3 +113,9 @@ def text_of(value: object, make: Callable[[object], str] = str) -> str:
         return str.__str__(make(value))
     except Exception:  # user code
         return f"<{type(value).__name__} whose {make.__name__}() failed>"
+
+
+def shown(value: object) -> str:
+    """Return a text for any value. Users often pass the data itself, which may be large."""
+    text = text_of(value, repr)
+    return text if len(text) <= _MOST else f"{text[:_MOST]}… ({len(text)} characters)"

@@ -50,9 +50,7 @@ class Inbox:
         frame = frames[0]
         self.frames.extend(map(deque.popleft, (frames,)))
         self.received += frame.items
-        self.nbytes += len(frame.body)
-        for block in frame.blocks:
-            self.nbytes += block.nbytes
+        self.nbytes += nbytes_of(frame)
 
     def take_progress(self, body: bytes | bytearray) -> None:
         """Apply a report of the worker's progress. Doing so twice does no harm."""
@@ -77,3 +75,11 @@ class Inbox:
         self.frames.clear()
         if with_delivery and self.delivery is not None:
             self.delivery.clear()
+
+
+def nbytes_of(frame: Any) -> int:
+    """Return how many bytes a frame has, with its shared memory."""
+    nbytes: int = len(frame.body)
+    for block in frame.blocks:
+        nbytes += block.nbytes
+    return nbytes

@@ -10,7 +10,7 @@ what the frame before had.
 from __future__ import annotations
 
 from .._named_tuple import NamedTuple
-from .._payload.plain import ATOM_BYTES, STR_LIMIT
+from .._payload.plain import ATOM_BYTES, STR_LIMIT, WIDE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Limits(NamedTuple):
     @property
     def most_bytes(self) -> int:
         """How many bytes a number or a text that is not counted takes at most."""
-        return 4 * (self.short - 1) + _AROUND_TEXT
+        return WIDE * (self.short - 1) + _AROUND_TEXT
 
 
 class FrameLimits:
@@ -73,7 +73,7 @@ class FrameLimits:
         elif nbytes <= 2 * ATOM_BYTES * items:
             self._next = self._after_numbers
         else:
-            texts = nbytes <= 4 * STR_LIMIT * items  # of up to four bytes for a character
+            texts = nbytes <= WIDE * STR_LIMIT * items
             self._next = self._after_texts if texts else self._first
 
     def follow(self, *, rows: bool) -> None:

@@ -70,7 +70,7 @@ class Outbox:
 
     def make_ready(self) -> None:
         """Drop what waits, and prepare for the next pass, which then begins sooner."""
-        self.drop()
+        with_lock(self._lock, self._drop)
         self._window.reset()
         self._misses, self._joins = 0, True
         self._limits.begin()

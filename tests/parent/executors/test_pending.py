@@ -45,46 +45,48 @@ def test_a_task_that_was_given_back_fails_where_it_cannot_be_given_again() -> No
     assert future.exception(0) is error
 
 
+def add_task(pending: Pending) -> ref[Future[None]]:
+    """Add a task whose future nobody else keeps; return a weak reference to that."""
+    future = Future[None]()
+    assert pending.add(Work(future, (print, (), {}), 0))
+    return ref(future)
+
+
 def test_no_future_is_kept_once_all_have_failed() -> None:
     """What it holds are frames of whoever has asked for its result."""
-    pending, future = Pending(), Future[None]()
-    assert pending.add(Work(future, (print, (), {}), 0))
+    pending = Pending()
+    kept = add_task(pending)
     pending.fail_all(ValueError())
-    kept = ref(future)
-    del future
     gc.collect()
     assert kept() is None
 
 
 def test_no_future_of_a_task_that_a_worker_had_is_kept_once_all_have_failed() -> None:
-    pending, future = Pending(), Future[None]()
-    assert pending.add(Work(future, (print, (), {}), 0))
+    pending = Pending()
+    kept = add_task(pending)
     pending.take(1, 1)
     pending.fail_all(ValueError())
-    kept = ref(future)
-    del future
     gc.collect()
     assert kept() is None
 
 
 def test_no_future_is_kept_once_its_worker_has_answered() -> None:
     """What it holds may be a large result, and the next call may come much later."""
-    pending, future = Pending(), Future[None]()
-    assert pending.add(Work(future, (print, (), {}), 0))
+    pending = Pending()
+    kept = add_task(pending)
     pending.take(1, 1)
     del pending.given[0]
-    kept = ref(future)
-    del future
     gc.collect()
     assert kept() is None
 
 
 def test_no_future_that_was_cancelled_is_kept() -> None:
-    pending, future = Pending(), Future[None]()
-    assert pending.add(Work(future, (print, (), {}), 0))
+    pending = Pending()
+    kept = add_task(pending)
+    future = kept()
+    assert future is not None
     assert future.cancel()
     assert pending.take(1, 1) == ([], 0)
-    kept = ref(future)
     del future
     gc.collect()
     assert kept() is None

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
-from ..._link.frames import Frame
 from ..._payload.items import Opened, marks_of, unpack
+from ..._protocol.inbox import nbytes_of
 from ..._protocol.parent import ParentCore
 
 SURPLUS = "a worker has sent more than it was asked for"  # a ProtocolError
@@ -152,14 +152,6 @@ class Queue:
         self.at = 0
         self.marks.clear()
         self.source = self._plain  # a frame's own source would keep the memory of its items
-
-
-def nbytes_of(frame: Frame) -> int:
-    """Return how many bytes a frame has, with its shared memory."""
-    nbytes = len(frame.body)
-    for block in frame.blocks:
-        nbytes += block.nbytes
-    return nbytes
 
 
 def arrived(queue: Queue, frames: Sequence[Any]) -> list[tuple[int, bool]]:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from ..._payload.user_states import LITERAL, check_literal
 from ..._protocol import loop_state as states
+from ..._protocol.inbox import nbytes_of
 from ..._protocol.order import BEGIN, Place, Sharding
 from ..._protocol.parent import ParentCore
 from ..._protocol.progress import Snapshot
 from .delivery import Delivery
-from .queues import nbytes_of
 
 
 class Part(NamedTuple):
