@@ -13,6 +13,23 @@ if TYPE_CHECKING:
 else:
     from _collections import _tuplegetter as field_at
 
+    Function, new = type(lambda: None), tuple.__new__
+
+    _WAYS = (
+        lambda cls, a: new(cls, (a,)),
+        lambda cls, a, b: new(cls, (a, b)),
+        lambda cls, a, b, c: new(cls, (a, b, c)),
+        lambda cls, a, b, c, d: new(cls, (a, b, c, d)),
+        lambda cls, a, b, c, d, e: new(cls, (a, b, c, d, e)),
+        lambda cls, a, b, c, d, e, f: new(cls, (a, b, c, d, e, f)),
+        lambda cls, a, b, c, d, e, f, g: new(cls, (a, b, c, d, e, f, g)),
+        lambda cls, a, b, c, d, e, f, g, h: new(cls, (a, b, c, d, e, f, g, h)),
+        lambda cls, a, b, c, d, e, f, g, h, i: new(cls, (a, b, c, d, e, f, g, h, i)),
+        lambda cls, a, b, c, d, e, f, g, h, i, j: new(cls, (a, b, c, d, e, f, g, h, i, j)),
+    )
+    """How to make a tuple of one field, of two, and so on. Each class has a copy with the names of
+    its own fields: to compile a function for each would take thirty times as long."""
+
     class _Base(tuple):
         """What named tuples have in common."""
 
@@ -41,13 +58,12 @@ else:
 
         def __new__(cls, name: str, _bases: tuple[type, ...], body: dict[str, object]):  # noqa: ANN204  a type
             fields = (*body["__annotations__"],)  # texts, as each module here has them
-            given = ", ".join(fields)
-            scope = {"__name__": body["__module__"], "new": tuple.__new__}
-            new = eval(f"lambda cls, {given}: new(cls, ({given},))", scope)  # noqa: S307  our own
-            new.__name__, new.__qualname__ = "__new__", f"{name}.__new__"
-            new.__defaults__ = tuple([body[field] for field in fields if field in body])
+            code = _WAYS[len(fields) - 1].__code__.replace(co_varnames=("cls", *fields))
+            defaults = tuple([body[field] for field in fields if field in body])
+            make = Function(code, globals(), "__new__", defaults)
+            make.__qualname__ = f"{name}.__new__"
             members = {field: field_at(at, None) for at, field in enumerate(fields)}
             names = {"_fields": fields, "__match_args__": fields, "__slots__": ()}
-            return type(name, (_Base,), {**body, **names, **members, "__new__": new})
+            return type(name, (_Base,), {**body, **names, **members, "__new__": make})
 
     NamedTuple = type.__new__(_Fields, "NamedTuple", (), {})
