@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import threading
@@ -203,21 +204,26 @@ def test_the_start_counts_what_was_tried_before(subinterpreter_kind: Kind) -> No
         assert numbers.stats().startup_seconds > 0.4
 
 
-def refuse_in_the_second() -> None:
-    """Let the second worker come to a refusal late."""
+def refuse_in_the_second(go: str) -> None:
+    """Let the second worker come to a refusal once the file `go` exists."""
     info = get_worker_info()
     assert info is not None
     if info.index == 1 and info.backend == "subinterpreter":
+        while not os.path.exists(go):
+            time.sleep(0.01)
         refused_late()
 
 
 def test_a_late_worker_falls_back_though_another_has_sent_items(
-    subinterpreter_kind: Kind,
+    subinterpreter_kind: Kind, tmp_path: Path
 ) -> None:
+    go = tmp_path / "go"
+    second = partial(refuse_in_the_second, str(go))
     with map_in_workers(
-        abs, range(5), 2, backend="subinterpreter", initializer=refuse_in_the_second, wait=False
+        abs, range(5), 2, backend="subinterpreter", initializer=second, wait=False
     ) as numbers:
         assert next(iter(numbers)) == 0
+        go.touch()
         with pytest.warns(BackendFallbackWarning, match="readline"):
             assert list(numbers) == [*range(5)]
 
