@@ -14,6 +14,8 @@ from farside._worker.tasks import Tasks
 class Clock(Tasks):
     """Tasks that take down when their clock starts and stops."""
 
+    timed = True
+
     def __init__(self, log: list[Any]) -> None:
         self._log = log
 
@@ -88,3 +90,13 @@ def test_items_that_only_count_as_made_were_not_made_by_the_tasks() -> None:
     assert maker._trouble(ValueError()).item == 103
     maker.leave()
     assert maker.tasks.log == [("state", 3), ("left", 3)]
+
+
+def test_what_finds_no_room_beside_the_items_is_sent_by_the_flusher() -> None:
+    room, called = [True, False], list[str]()
+    maker: Any = object.__new__(Maker)
+    maker._link = SimpleNamespace(send=lambda *_, wait: wait or room.pop())
+    maker.outbox = SimpleNamespace(flusher=SimpleNamespace(call=lambda: called.append("flusher")))
+    for _ in range(2):
+        maker._say("text")
+        assert called == ["flusher"]

@@ -16,7 +16,6 @@ from farside._memory.parts import BLOCK_BYTES
 from farside._payload.items import ITEM_REFS
 from farside._payload.joined import HEAD
 from farside._protocol.credit import AUTOMATIC_ITEMS, Window
-from farside._protocol.messages import Status
 from farside._worker.frame_limits import BATCH_BYTES, BATCH_ITEMS, BATCH_NUMBERS
 from farside._worker.outbox import Outbox
 from farside.errors import LinkClosedError
@@ -489,18 +488,6 @@ def test_a_frame_that_cannot_be_made_is_not_lost(
             boxed.box.flush()
     boxed.box.flush()
     assert boxed.frames() == [[1, {"a": 1}, b"x" * 10_000]]
-
-
-def test_what_finds_no_room_beside_the_items_is_sent_by_the_flusher(
-    boxed: Boxed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    room, called = [True, False], list[str]()
-    monkeypatch.setattr(boxed.sink, "send", lambda *_, wait: wait or room.pop())
-    monkeypatch.setattr(boxed.box.flusher, "call", lambda: called.append("flusher"))
-    boxed.box.send_beside(Status.RECORDS_EMITTED, 0, b"text")
-    assert called == ["flusher"]
-    boxed.box.send_beside(Status.RECORDS_EMITTED, 0, b"text")
-    assert called == ["flusher"]
 
 
 def test_a_parent_that_is_gone_is_told(boxed: Boxed) -> None:

@@ -81,7 +81,8 @@ class Pass:
         if block is not None:
             return self._open(*block)
         self.acknowledge()
-        self._send_tasks()
+        if delivery.orders:
+            self._send_tasks()
         if delivery.cleared:
             self._raise_cut_off()
         if not delivery.over:
@@ -196,11 +197,10 @@ class Pass:
                 self.acknowledge_queue(queue)
 
     def _send_tasks(self) -> None:
-        """Send the workers their tasks, if there are any."""
-        if self.delivery.orders:
-            orders = [*self.delivery.take_orders().items()]
-            only = orders[0][0] if len(orders) == 1 else None
-            self.client.step(partial(GroupCore.give, epoch=self.epoch, orders=orders), only)
+        """Send the workers their tasks."""
+        orders = [*self.delivery.take_orders().items()]
+        only = orders[0][0] if len(orders) == 1 else None
+        self.client.step(partial(GroupCore.give, epoch=self.epoch, orders=orders), only)
 
     def acknowledge_again(self) -> None:
         """Acknowledge again what was taken, since another pass may have acknowledged meanwhile."""
@@ -239,7 +239,8 @@ class Pass:
     def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
         """Return an iterable of the items of a block. It ends when the pass is left."""
         self.acknowledge(done=len(entries) == 1)  # the loop takes a single one now
-        self._send_tasks()
+        if self.delivery.orders:
+            self._send_tasks()
         if sources is None:
             rest: Iterable[Any] = self.delivery.rest
             return until_cleared(self.delivery, rest) if FREE_THREADED else rest

@@ -36,11 +36,6 @@ class Limits(NamedTuple):
     short: int  # below so many characters, the bytes of a text are not counted
     nbytes: int  # of what is counted, without contents in the arena
 
-    @property
-    def most_bytes(self) -> int:
-        """How many bytes a number or a text that is not counted takes at most."""
-        return WIDE * (self.short - 1) + _AROUND_TEXT
-
 
 class FrameLimits:
     """Limits the frames of a worker, of which `nbytes` bytes may wait in all."""
@@ -89,7 +84,9 @@ class FrameLimits:
         if not self._window.by_bytes:
             return limits, stored
         most, short, counted = limits
-        each = max(limits.most_bytes, row_bytes)
+        each = max(WIDE * (short - 1) + _AROUND_TEXT, row_bytes)  # if it is not counted, at most
         room = self._window.room - counted - start_bytes
+        if most * each + stored <= room:  # mostly so: no new tuple is made
+            return limits, stored
         most = max(1, min(most, room // each))
         return Limits(most, short, counted), max(1, min(stored, room - most * each))

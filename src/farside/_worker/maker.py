@@ -77,13 +77,16 @@ class Maker:
 
     def _tell(self, told: progress.Snapshot | progress.Skipped) -> None:
         """Send the parent a snapshot, or how many items were skipped."""
-        body = progress.write(told)
-        self.outbox.send_beside(Status.PROGRESS_REPORTED, self.outbox.epoch, body)
+        self._send_beside(Status.PROGRESS_REPORTED, self.outbox.epoch, progress.write(told))
 
     def _say(self, text: str, *, warning: bool = False) -> None:
         """Send a message of farside's own to the parent's loggers."""
-        body = flatten_line(text, warning=warning)
-        self.outbox.send_beside(Status.RECORDS_EMITTED, 0, body)
+        self._send_beside(Status.RECORDS_EMITTED, 0, flatten_line(text, warning=warning))
+
+    def _send_beside(self, status: Status, epoch: int, body: bytes) -> None:
+        """Send a frame that carries no items; if it finds no room, the flusher sends it."""
+        if not self._link.send(status, epoch, [body], wait=False):
+            self.outbox.flusher.call()
 
     # A pass ---------------------------------------------------------------------------------
 
@@ -152,8 +155,11 @@ class Maker:
         Waiting for the command gives the listener its turn. (A forked child has no listener, and
         would wait for ever. So it is ended first.)
         """
-        self.end_if_forked()
-        while not self._commands.empty() or self._link.revoked(self._machine.epoch):
+        if here.pid != self._pid:
+            self.end_if_forked()
+        link, commands = self._link, self._commands
+        # A command alerts the link after it was put into the queue, so the loops come here again.
+        while (link.alerted[0] and not commands.empty()) or link.revoked(self._machine.epoch):
             if not self.take_tasks():
                 return True
         return False
@@ -229,11 +235,14 @@ class Maker:
             self.watched = self._link.alerted if quick else self._link.attention
         elif now - last >= _SLOW_SECONDS:
             self.watched = self._link.attention
-        self.tasks.run_clock(False)
-        stop = self.outbox.send_due(made, each=self.tasks.one_by_one)
+        tasks = self.tasks
+        if tasks.timed:
+            tasks.run_clock(False)
+        stop = self.outbox.send_due(made, each=tasks.one_by_one)
         if stop <= made:
             if not self.outbox.wait_for_credit(made):
                 return 0
             stop = made + 1
-        self.tasks.run_clock(True)
+        if tasks.timed:
+            tasks.run_clock(True)
         return stop

@@ -50,7 +50,8 @@ class Outbox:
         self.rows = Rows(self.copies, allowed=nbytes >= 4 * MAX_BYTES * BATCH_ITEMS)
         self.refused = False  # whether the last `put` has failed
         self.flusher = Flusher(self._send_late)
-        self._frames = self._frames_before = 0  # sent so far, and at the flusher's last look
+        # Sent so far; at the flusher's last look; and when it was last settled what the next has.
+        self._frames = self._frames_before = self._settled = 0
         self._lost = False  # whether the flusher has lost items, for want of memory
         self._link, self._window, self._spins = link, window, spins
         self.encoder = Encoder(link.arena)
@@ -144,7 +145,7 @@ class Outbox:
         """Send what is due; return how many items may be made in all: `made` if without credit."""
         if self.entries:
             if self._link.parent_waits() or self.is_full() or each:
-                self.flush()
+                self._flush()
             else:
                 self.flusher.call()
         stop = self._window.stop(self._link.acknowledged(self.epoch))
@@ -164,7 +165,7 @@ class Outbox:
     def wait_for_credit(self, made: int) -> bool:
         """Wait until a further item may be made; False: a command came, or the parent is gone."""
         while True:
-            self.flush()
+            self._flush()
             wish = self._window.wish(made)
             spun = self._spins and self._link.spin_for_credit(self.epoch, wish)
             if not (spun or self._link.wait_for_credit(self.epoch, wish)):
@@ -175,14 +176,9 @@ class Outbox:
 
     def wait_for_parent(self) -> bool:
         """Wait until all was taken and the parent waits; False: as in `wait_for_credit`."""
-        self.flush()
+        self._flush()
         # Not the number of items made: an exception of a signal handler in `_send` may lose some.
         return self._link.wait_for_parent(self.epoch, self._sent)
-
-    def send_beside(self, status: Status, epoch: int, body: bytes) -> None:
-        """Send a frame that carries no items; if it finds no room, the flusher sends it."""
-        if not self._link.send(status, epoch, [body], wait=False):
-            self.flusher.call()
 
     def _send_late(self) -> bool:
         """Send what has waited for long enough, for the flusher; tell whether more waits."""
@@ -207,13 +203,20 @@ class Outbox:
 
     def flush(self, *, soon: bool = False) -> None:
         """Send what waits, and wait for room; with unlimited credit, the flusher waits instead."""
+        if self._flush(soon=soon):
+            self._begin_frame()
+
+    def _flush(self, *, soon: bool = False) -> bool:
+        """Do so, and settle what the next frame has; tell whether it is another one than before."""
         if not with_lock(self._lock, partial(self._send, soon=soon)):
             self.flusher.call()
-        if not self.entries:  # else pieces wait, which `settle` would make void
-            self._joins = self._joiner.settle()
-            self.rows.settle(self.nbytes)
-            self._limits.follow(rows=self.rows.kind is not Rows)
-            self._begin_frame()
+        if self.entries or self._frames == self._settled:  # pieces that wait would be void
+            return False
+        self._settled = self._frames
+        self._joins = self._joiner.settle()
+        self.rows.settle(self.nbytes)
+        self._limits.follow(rows=self.rows.kind is not Rows)
+        return True
 
     def drop(self) -> None:
         """Drop what waits to be sent: the parent does not want it any more."""

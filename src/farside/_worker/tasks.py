@@ -36,6 +36,7 @@ class Tasks:
     out_of_tasks = False  # whether the iterator has ended for want of tasks alone; more may come
     first: int | None = None  # how many items come before those made here; None: they have no index
     calls = False  # whether a function makes an item of each input (`loops.make_results`)
+    timed = False  # whether the parent has to know since when a task runs (`run_clock`)
     one_by_one = False  # whether each item is sent before the next is begun
     goes_on = False  # whether the next pass continues where an earlier one was left
     replaceable = False  # whether a worker of another backend may do the whole pass again

@@ -237,8 +237,10 @@ class OneAfterAnother(Delivery):
         entries, source = opened.entries, queue.source
         if not source.each:
             queue.given += len(entries)
-        first = self.first + self.block[0]
-        self._take_anchors(0, first, entries, source, due=self.anchors.due)
+        due = self.anchors.due
+        if due or not self.snapshots.empty:
+            first = self.first + self.block[0]
+            self._take_anchors(0, first, entries, source, due=due)
         return self._end_block(entries, source.needed)
 
     def place(self, behind: int = 0) -> Place | None:
