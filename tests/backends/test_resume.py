@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import time
 from collections import Counter
@@ -426,6 +427,27 @@ def test_random_numbers_without_a_seed_are_found_out(
         with start(INLINE, jobs.unseeded, 4, 1, in_order=in_order, verify_replay=False) as items:
             items.load_state_dict(state)
             assert len(list(items)) == 24 - place
+
+
+@pytest.mark.parametrize("shards", [0, 1])
+def test_an_error_names_the_item_that_differs_and_no_other(kind: Kind, shards: int) -> None:
+    def begin() -> RemoteIterable[float]:
+        if not shards:
+            return kind.start(partial(jobs.unseeded, 0))
+        return start(kind, jobs.unseeded, shards, 1)
+
+    with begin() as items:
+        some(items, 4)
+        state = sent(items.state_dict())
+    index = state["anchors"][0][1]  # of the first item that is compared, below 4
+    with begin() as items:
+        items.load_state_dict(state)
+        with pytest.raises(WorkerIterationError) as caught:
+            next(iter(items))
+    told = " ".join(map(str, (caught.value, *getattr(caught.value, "__notes__", ()))))
+    assert set(re.findall(r"item of index (\d)", told)) == {str(index)}
+    assert caught.value.item_index == index
+    assert getattr(caught.value, "shard", None) == (0 if shards else None)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -12,7 +12,7 @@ from .._protocol import effects as causes
 from .._protocol.effects import Ending
 from .._protocol.messages import UNKNOWN
 from .._protocol.recovery import MOST_WITHOUT_INPUT
-from ..errors import FarsideError, WorkerDiedError
+from ..errors import FarsideError, ReplayDivergedError, WorkerDiedError
 from . import unguarded
 from .member import Member
 from .notes import joined, note
@@ -159,6 +159,9 @@ def locate(
     # With `unit`, which is what a shard is called, each has one item. `turns` has all the shards
     # that the worker reads in turn.
     if getattr(error, "shard", None) is not None:
+        return
+    if isinstance(error, ReplayDivergedError):  # it names the item that differs
+        vars(error)["shard"] = shard
         return
     where = f"in {unit} {shard}" if unit else f"in shard {shard}, at its item of index {index}"
     if isinstance(error, WorkerDiedError):  # what it made in its last milliseconds is lost

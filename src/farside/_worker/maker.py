@@ -11,6 +11,7 @@ from .._protocol import progress
 from .._protocol.credit import Window
 from .._protocol.messages import UNKNOWN, Cmd, Status
 from .._system.signals import here, with_lock
+from ..errors import ReplayDivergedError
 from .loops import LEFT, NOTHING, OVER, TO_GO_ON, make_items, make_results
 from .outbox import Outbox
 from .passing import Skips
@@ -214,6 +215,8 @@ class Maker:
         """Add to an error what user code was doing, and for which item."""
         first = self.tasks.first
         index = UNKNOWN if first is None else first + self.made - self._before
+        if type(error) is ReplayDivergedError:  # an earlier item differs
+            index = vars(error).pop("item_index", index)
         return Trouble(error, self.tasks.stage, index)
 
     def look_up(self, made: int) -> int:

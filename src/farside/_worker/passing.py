@@ -124,15 +124,15 @@ def pass_over(
             passed += skips.drop(source, index - passed)
             for item in skips.take(source) if passed == index else ():
                 passed += 1
-                what = f"the item of index {index} of {of}"
                 cure = f"{_CURE}; or pass verify_replay=False{loaded}"
-                _compare(item, digest, what, cure, surely=surely)
+                _compare(item, digest, index, of, cure, surely=surely)
         passed += skips.drop(source, count - passed)
     finally:
         forward.mute(on=False)
     if passed < count:
-        raise ReplayDivergedError(
-            f"{of} ended after {passed} items, where {count} were read before; {_CURE}{loaded}"
+        raise _diverged(
+            f"{of} ended after {passed} items, where {count} were read before; {_CURE}{loaded}",
+            passed,
         )
 
 
@@ -144,16 +144,24 @@ def _drop(source: Iterator[Any], count: int, end: float) -> int:
     return next(numbers)
 
 
-def _compare(item: Any, digest: bytes, what: str, cure: str, *, surely: bool) -> None:
+def _compare(item: Any, digest: bytes, index: int, of: str, cure: str, *, surely: bool) -> None:
     from .._payload.anchors import is_comparable, of_item  # not in most passes
     from .._payload.encoder import Encoder
 
     encoder = Encoder(None)
     if digest in of_item(item, encoder):
         return
+    what = f"the item of index {index} of {of}"
     if is_comparable(item, encoder):
         text = repr(item)
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]} (and so on)"
-        raise ReplayDivergedError(f"{what} differs from before: it is {shown}; {cure}")
+        raise _diverged(f"{what} differs from before: it is {shown}; {cure}", index)
     if surely:
-        raise ReplayDivergedError(f"{what} cannot be compared, as its pickle differs each time")
+        raise _diverged(f"{what} cannot be compared, as its pickle differs each time", index)
+
+
+def _diverged(message: str, index: int) -> ReplayDivergedError:
+    """Make the error for the item of this index, which is not the one that the loop waits for."""
+    error = ReplayDivergedError(message)
+    vars(error)["item_index"] = index
+    return error
