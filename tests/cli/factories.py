@@ -20,6 +20,14 @@ def numbers() -> Iterator[int]:
     yield from range(100)
 
 
+_kept = iter(range(10))
+
+
+def kept() -> Iterator[int]:
+    """Return the same iterator each time."""
+    return _kept
+
+
 class Samples:
     def __iter__(self) -> Iterator[int]:
         return iter(range(50))

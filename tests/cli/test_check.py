@@ -100,8 +100,19 @@ def test_a_process_that_does_not_end_itself_is_killed(monkeypatch: pytest.Monkey
 def test_an_iterable_that_is_the_same_each_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--replay", "tests.cli.factories:Samples"]) == FINE
     told = capsys.readouterr()
-    assert "is the same each time" in told.out
+    assert "Samples is the same each time: it can be resumed and restarted\n" in told.out
+    assert "one-shot" not in told.out
     assert "compare passes of tests.cli.factories:Samples: for each item, 20 s" in told.err
+
+
+@pytest.mark.parametrize("name", ["kept", "numbers"])
+def test_a_one_shot_iterator_can_be_resumed_in_its_first_pass_only(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--replay", f"tests.cli.factories:{name}"]) == FINE
+    told = capsys.readouterr().out
+    assert f"{name} is the same in its first pass, which can be resumed and restarted\n" in told
+    assert "it has no later passes, since it returns a one-shot iterator: " in told
 
 
 def test_what_user_code_prints_is_not_in_the_json() -> None:
@@ -109,7 +120,7 @@ def test_what_user_code_prints_is_not_in_the_json() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "farside", *command], check=True, capture_output=True, text=True
     )
-    assert json.loads(told.stdout) == {"same": True, "difference": None}
+    assert json.loads(told.stdout) == {"same": True, "one_shot": True, "difference": None}
 
 
 def test_an_iterable_that_is_not(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,10 @@ from ..errors import FarsideError
 from . import CommandError, output, search_current_folder
 from .probe import ask, failure
 
+_ONE_SHOT = (
+    "it has no later passes, since it returns a one-shot iterator: for these, return an object "
+    "whose __iter__ makes a new iterator"
+)
 _SHOWN = 4  # how many names of extension modules are shown; there may be dozens
 
 
@@ -43,7 +47,7 @@ def _check_replay(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
         imported = ask({"kind": "factory", "factory": given.replay}, given.limit)
     if "error" in imported:
         raise CommandError(f"{given.replay} cannot be imported: {imported['error']}")
-    from ..testing.replay import HINTS, find_difference
+    from ..testing.replay import HINTS, find_difference, is_one_shot
     from .factory import load
 
     try:
@@ -51,13 +55,18 @@ def _check_replay(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
             output.step(f"compare passes of {given.replay}: for each item", given.limit),
             output.muted(),
         ):
-            found = find_difference(load(given.replay), timeout=given.limit)
+            fn = load(given.replay)
+            found = find_difference(fn, timeout=given.limit)
+            one_shot = found is None and is_one_shot(fn, timeout=given.limit)
     except FarsideError as error:
         problem = failure(error)["error"]
         raise CommandError(f"{given.replay} fails in a worker: {problem}") from error
     if found is None:
-        output.say(f"{given.replay} is the same each time: it can be resumed and restarted")
-        return {"same": True, "difference": None}, True
+        which = "in its first pass, which" if one_shot else "each time: it"
+        output.say(f"{given.replay} is the same {which} can be resumed and restarted")
+        if one_shot:
+            output.say(_ONE_SHOT)
+        return {"same": True, "one_shot": one_shot, "difference": None}, True
     output.say(f"{given.replay} is not the same each time, from the item {found.item} on")
     output.say(HINTS[found.way])
     return {"same": False, "difference": {"way": found.way, "item": found.item}}, False

@@ -140,6 +140,15 @@ def find_difference(
     return None if differs is None else Difference("pass before", *differs)
 
 
+def is_one_shot(fn: Callable[..., Any], *, timeout: float | None = None) -> bool:
+    """Tell whether a worker, once it has begun a pass, can begin no other: see `check_replay`."""
+    try:
+        _run(partial(fresh_workers.start, fn, None, None, timeout), 1, [1], hash_seed=1)
+    except ReplayDivergedError:  # the worker refuses the second pass for only one reason
+        return True
+    return False
+
+
 def _run(
     start: Callable[..., RemoteIterable[Any]],
     limit: int,
