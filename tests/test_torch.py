@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import farside
-from farside import merge_states
+from farside import ReplayDivergedError, merge_states
 from farside._parent import several
 from farside._worker import loader as loader_module
 from farside._worker.loader import _alike, _shuffled
@@ -661,6 +661,33 @@ def test_a_state_of_another_loader_is_told_by_the_arguments(
         pytest.raises(ValueError, match=message),
     ):
         loader.load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "noun"),
+    [(Squares, 2, "batches"), (Squares, None, "samples"), (Part, 2, "parts")],
+)
+def test_a_state_of_another_number_of_batches_is_told_in_the_words_of_a_loader(
+    kind: Any, size: int | None, noun: str
+) -> None:
+    with data_loader(kind(6), size, collate_fn=list) as loader:
+        state = loader.state_dict()
+    with (
+        data_loader(kind(12), size, collate_fn=list, num_workers=2) as loader,
+        pytest.raises(ValueError, match=rf"^the state has {noun}=\d, and this iterable has \d+; "),
+    ):
+        loader.load_state_dict(state)
+
+
+def test_a_part_is_called_so_where_its_batches_differ() -> None:
+    with data_loader(Part(12), 2, collate_fn=list) as loader:
+        next(iter(loader))
+        state = loader.state_dict()
+        [[part, index, digest]] = state["anchors"]
+        state["anchors"] = [[part, index, digest[::-1]]]
+        loader.load_state_dict(state)
+        with pytest.raises(ReplayDivergedError, match="index 0 of part 0 differs"):
+            next(iter(loader))
 
 
 @pytest.mark.parametrize("in_order", [True, False])

@@ -203,6 +203,12 @@ def test_an_exception_of_both_kinds_tells_where_it_was_raised() -> None:
     assert str(error) == "text"
 
 
+def test_where_an_exception_was_raised_is_told_in_the_words_of_the_function() -> None:
+    error = arrive(ValueError("text"))
+    messages_for_people.locate(error, 7, 2, None, noun="part")
+    assert f"{WHERE}\nin part 7, at its item of index 2\n" in printed(error)
+
+
 @pytest.mark.parametrize(
     ("given", "where"),
     [

@@ -153,7 +153,13 @@ _DISOBEYED = {
 
 
 def locate(
-    error: BaseException, shard: int, index: int, unit: str | None, turns: Sequence[int] = ()
+    error: BaseException,
+    shard: int,
+    index: int,
+    unit: str | None,
+    turns: Sequence[int] = (),
+    *,
+    noun: str = "shard",
 ) -> None:
     """Add to an exception, once, at which shard it was raised, and at which of its items."""
     # With `unit`, which is what a shard is called, each has one item. `turns` has all the shards
@@ -163,11 +169,11 @@ def locate(
     if isinstance(error, ReplayDivergedError):  # it names the item that differs
         vars(error)["shard"] = shard
         return
-    where = f"in {unit} {shard}" if unit else f"in shard {shard}, at its item of index {index}"
+    where = f"in {unit} {shard}" if unit else f"in {noun} {shard}, at its item of index {index}"
     if isinstance(error, WorkerDiedError):  # what it made in its last milliseconds is lost
         where += ", or soon after"
         if len(turns) > 1 and not unit:
-            where += f", in one of the shards {', '.join(map(str, sorted(turns)))}"
+            where += f", in one of the {noun}s {', '.join(map(str, sorted(turns)))}"
     fields = vars(error)
     fields["shard"] = shard
     if "item_index" in fields:

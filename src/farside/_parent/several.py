@@ -52,7 +52,7 @@ def iterate_shards(
     `unit` is the name of a shard in messages. If it is given, each shard has one item,
     `cycle_length` only decides which worker makes it, and all ranks have the same number of shards.
     The fingerprint is made of `identity` instead of the shards, if that is given; `same` is its
-    name in messages. The result is of the class `kind`.
+    name in messages, which call a shard a part then. The result is of the class `kind`.
     """
     check_callable("fn", fn, "a function that takes a shard")
     check_setup(setup)
@@ -72,7 +72,8 @@ def iterate_shards(
     own = count_of(sharding)
     slots = sharding.cycle_length if ordered else own
     tell_of_idle_workers(slots, own, workers, unit)
-    several = options_of_workers(workers, ShardReader(fn, setup, contents), options)
+    noun = unit or ("part" if same else "shard")
+    several = options_of_workers(workers, ShardReader(fn, setup, contents, noun), options)
     first = several[0]
     given = Given(
         first.seed,
@@ -90,6 +91,7 @@ def iterate_shards(
         counting=first.counts_items,
         length=None if length is None else count("length", length, "items", 0, MAX_LEN),
         unit=unit,
+        noun=noun,
     )
     return kind(*several, sequence=sequence)
 

@@ -35,13 +35,18 @@ class ShardReader(Tasks):
 
     It is pickled as a function without arguments, which the worker calls. There `fn` makes the
     iterable of a shard. Its arguments are what `setup` has made, if any, and the element of
-    `shards`; or the shard's number if `shards` is None.
+    `shards`; or the shard's number if `shards` is None. Messages call a shard a `noun`.
     """
 
     def __init__(
-        self, fn: Callable[..., Any], setup: Callable[[], Any] | None, shards: Sequence[Any] | None
+        self,
+        fn: Callable[..., Any],
+        setup: Callable[[], Any] | None,
+        shards: Sequence[Any] | None,
+        noun: str = "shard",
     ) -> None:
         self._given = fn, setup, shards
+        self._noun = noun
 
     def named(self) -> list[tuple[str, Any]]:
         fn, setup, shards = self._given
@@ -207,7 +212,9 @@ class ShardReader(Tasks):
 
         read = self._read.pop(shard, 0)
         self._open[slot], holder = (
-            snapshots.continue_from(begin, kept, read, anchors, self.skips, of=f"shard {number}")
+            snapshots.continue_from(
+                begin, kept, read, anchors, self.skips, of=f"{self._noun} {number}"
+            )
             if read
             else begin(None)
         )

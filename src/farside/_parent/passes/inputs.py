@@ -32,7 +32,7 @@ _SAMPLE = 16  # how many inputs a fingerprint is made of, where `items` is a seq
 class Inputs(ItemSequence):
     """The results of a function for inputs. In a state, inputs are shards and results are items."""
 
-    kind = "inputs"
+    kind = _shards = "inputs"
     several = True
 
     def __init__(self, items: Iterable[Any] | AsyncIterable[Any], plan: Plan, given: Given) -> None:

@@ -26,6 +26,7 @@ class Part(NamedTuple):
     item: int
     unit: str | None = None  # what a shard is called, if each has one item
     turns: tuple[int, ...] = ()  # the shards that the worker reads in turn
+    noun: str = "shard"  # what a shard is called in any case
 
 
 class Start(NamedTuple):
@@ -58,6 +59,7 @@ class ItemSequence:
     several = False  # whether the user has asked for several workers: a call then returns a list
     awaits = False  # whether the loop of the next pass can await inputs
     _in_order = True
+    _shards = "shards"  # their name in messages
 
     def __init__(self, given: Given, sharding: Sharding) -> None:
         self._given = given
@@ -235,9 +237,9 @@ class ItemSequence:
         if strict:
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
-    @staticmethod
-    def _refuse(state: dict[str, Any], key: str, own: object, cure: str) -> None:
+    def _refuse(self, state: dict[str, Any], key: str, own: object, cure: str) -> None:
         if state[key] != own:
+            name = self._shards if key == "shards" else key
             raise ValueError(
-                f"the state has {key}={state[key]!r}, and this iterable has {own!r}; {cure}"
+                f"the state has {name}={state[key]!r}, and this iterable has {own!r}; {cure}"
             )

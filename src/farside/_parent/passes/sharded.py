@@ -58,6 +58,7 @@ class Shards(ItemSequence):
         in_order: whether the order of the items is independent of the number of workers.
         length: how many items a pass has, if the user knows it.
         unit: what a shard is called, if each has one item.
+        noun: what it is called in any case.
     """
 
     kind = "shards"
@@ -73,13 +74,15 @@ class Shards(ItemSequence):
         counting: bool,
         length: int | None = None,
         unit: str | None = None,
+        noun: str = "shard",
     ) -> None:
         super().__init__(given, sharding)
         self._counting = counting
         self._workers = count
         self._in_order = in_order
         self._length = length
-        self._unit = unit
+        self._unit, self._noun = unit, noun
+        self._shards = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  the user alone may know it
         return self._length
@@ -126,14 +129,14 @@ class Shards(ItemSequence):
         order = order_of(self._sharding, delivery.epoch)
         if isinstance(delivery, Dealt):
             shard, item = delivery.part_of(delivery.queues[index])
-            return Part(order[shard], item, self._unit)
+            return Part(order[shard], item, self._unit, noun=self._noun)
         assert isinstance(delivery, InTurn)
         turns = delivery.front
         if turns.over:
             return None
         own = turns.part(self._slots(index))
         shards = tuple([order[own.shard_of(slot)] for slot in own.coming(len(own.live))])
-        return Part(order[turns.shard], turns.next_index, self._unit, shards)
+        return Part(order[turns.shard], turns.next_index, self._unit, shards, self._noun)
 
     def _plan_to_continue(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         frames, dealt = core.inbox.copied(), None
