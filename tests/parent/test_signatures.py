@@ -12,6 +12,7 @@ import pytest
 
 import farside
 from farside import (
+    WorkerExecutor,
     iterate_in_subinterpreter,
     iterate_in_subprocess,
     iterate_in_worker,
@@ -129,6 +130,39 @@ def test_all_unknown_options_are_named_at_once() -> None:
     )
     with pytest.raises(TypeError, match=text):
         map_in_workers(abs, [1], 1, **given)
+
+
+@pytest.mark.parametrize(
+    ("entry", "given", "message"),
+    [
+        (map_in_workers, {"n_jobs": 3}, "use 'num_workers'"),
+        (map_in_workers, {"num_worker": 3}, r"did you mean 'num_workers'\?"),
+        (iterate_in_workers, {"processes": 3}, "use 'num_workers'"),
+        (iterate_in_worker, {"max_workers": 3}, "iterate_in_workers takes num_workers"),
+        (WorkerExecutor, {"num_workers": 3}, "use 'max_workers'"),
+        (WorkerExecutor, {"n_jobs": 3}, "use 'max_workers'"),
+        (WorkerExecutor, {"timeout": 3}, "use 'task_timeout'"),
+        (WorkerExecutor, {"retrys": 3}, r"did you mean 'retries'\?"),
+        (WorkerExecutor, {"zzz": 3}, "it takes max_workers, backend, .*, max_tasks_per_child"),
+    ],
+)
+def test_an_argument_by_another_name_is_told_before_it_is_missed(
+    entry: Any, given: dict[str, int], message: str
+) -> None:
+    arguments = [] if entry is WorkerExecutor else [abs, [1]][: 1 + entry.__name__.endswith("s")]
+    [name] = given
+    start = rf"^{entry.__name__}\(\) got an unexpected keyword argument '{name}'; "
+    with pytest.raises(TypeError, match=f"{start}{message}$"):
+        entry(*arguments, **given)
+
+
+def test_what_is_missing_is_still_told() -> None:
+    with pytest.raises(TypeError, match=r"map_in_workers\(\) missing 1 required .* 'num_workers'"):
+        map_in_workers(abs, [1])  # type: ignore[call-overload]
+
+
+def test_the_signature_of_an_executor() -> None:
+    assert str(inspect.signature(WorkerExecutor)).startswith("(max_workers: 'int | None' = None, *")
 
 
 def test_a_missing_fn() -> None:

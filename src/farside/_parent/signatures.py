@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .defaults import DEFAULTS
 
@@ -51,27 +52,38 @@ def takes(options: Any, **defaults: object) -> Callable[[F], F]:
                 own.append(Parameter(name, kind, default=default, annotation=type_))
         for each in own:
             _TAKEN_BY.setdefault(each.name, []).append(_name(function))
-        vars(function)["__signature__"] = signature.replace(parameters=own)
-        return function
+        made = knows(function, [each.name for each in own])
+        vars(made)["__signature__"] = signature.replace(parameters=own)
+        return made
 
     return show
 
 
-def complete(function: Callable[..., Any], options: Mapping[str, object]) -> dict[str, Any]:
-    """Add the defaults of the options that an entry point, decorated by `takes`, was not given.
+def knows(function: F, names: Iterable[str] = ()) -> F:
+    """Let a function raise TypeError if it is given an option that is not among `names`.
 
-    Raise TypeError if it was given an option that it does not take.
+    Python alone would first tell of an argument that is missing: the same one by another name.
     """
-    parameters = list(inspect.signature(function).parameters.values())
-    known = {each.name: each.default for each in parameters if each.name in DEFAULTS}
-    names = [each.name for each in parameters]
-    unknown = [f"{name!r}{_cure(name, names)}" for name in options if name not in known]
-    if unknown:
-        what = f"an unexpected keyword argument {unknown[0]}"
-        if len(unknown) > 1:  # all at once: users who come from another library may have several
+    known = [*(names or inspect.signature(function).parameters)]
+
+    @wraps(function)
+    def checked(*args: Any, **options: Any) -> Any:
+        unknown = [f"{name!r}{_cure(name, known)}" for name in options if name not in known]
+        if len(unknown) > 1:  # users who come from another library may have several
             what = "\n  ".join(["unexpected keyword arguments", *unknown])
-        raise TypeError(f"{_name(function)}() got {what}")
-    return {**known, **options}
+            raise TypeError(f"{_name(function)}() got {what}")
+        if unknown:
+            what = f"an unexpected keyword argument {unknown[0]}"
+            raise TypeError(f"{_name(function)}() got {what}")
+        return function(*args, **options)
+
+    return cast("F", checked)
+
+
+def complete(function: Callable[..., Any], options: Mapping[str, object]) -> dict[str, Any]:
+    """Add the defaults of the options that an entry point, decorated by `takes`, was not given."""
+    parameters = inspect.signature(function).parameters.values()
+    return {**{each.name: each.default for each in parameters if each.name in DEFAULTS}, **options}
 
 
 def _name(function: Callable[..., Any]) -> str:
@@ -81,12 +93,15 @@ def _name(function: Callable[..., Any]) -> str:
 _OF_OTHERS = {
     "concurrency": "num_workers",
     "generator": "seed",
+    "iterable": "items",
     "max_restarts": "retries",
     "max_tasks_active": "buffer_size",
     "max_workers": "num_workers",
     "multiprocessing_context": "mp_context",
     "n_jobs": "num_workers",
+    "n_workers": "num_workers",
     "num_parallel_calls": "num_workers",
+    "num_proc": "num_workers",
     "pre_dispatch": "buffer_size",
     "prefetch": "buffer_size",
     "prefetch_batches": "buffer_size",
@@ -96,8 +111,12 @@ _OF_OTHERS = {
     "use_worker_state": "setup",
     "worker_exit": "finalizer",
     "worker_init": "initializer",
+    "workers": "num_workers",
 }
 """Names that other libraries, or other functions, have for options."""
+
+_OF_EXECUTOR = {"num_workers": "max_workers", "timeout": "task_timeout"}
+"""Names that `WorkerExecutor` has for options of others."""
 
 _LOADER = (
     "farside.torch.data_loader takes it for a data set of PyTorch; else your function makes the "
@@ -137,15 +156,17 @@ _CURES = {
 
 
 def _cure(name: str, known: list[str]) -> str:
-    if (same := _OF_OTHERS.get(name)) in known:
-        return f"; use {same!r}"
+    same = _OF_OTHERS.get(name, name)
+    for each in (same, _OF_EXECUTOR.get(same)):
+        if each in known:
+            return f"; use {each!r}"
     if (cure := _CURES.get(name)) is not None:
         shards = name == "shuffle" and "shuffle_shards" in known
         return f"; {'shuffle_shards=True draws the order of the shards; ' * shards}{cure}"
-    if others := _TAKEN_BY.get(name):
-        return f"; {others[0]} takes it"
+    if others := _TAKEN_BY.get(same):
+        return f"; {others[0]} takes {'it' if same == name else same}"
     import difflib  # which most programs never need
 
     if near := difflib.get_close_matches(name, known, n=1):
         return f"; did you mean {near[0]!r}?"
-    return f"; it takes {', '.join(known)}"
+    return f"; it takes {', '.join(known).removeprefix('self, ')}"

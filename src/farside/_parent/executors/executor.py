@@ -19,6 +19,7 @@ from ..checks import MAX_LEN, check_callable, count, limit, seconds, shown
 from ..options import check_setup
 from ..passes.batches import Plan
 from ..several import options_of_mappers
+from ..signatures import knows
 from .crew import Crew
 from .pending import Work
 from .results import results_of
@@ -84,6 +85,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
     _defer_sigint = staticmethod(defer_sigint)  # finalizers find no global name at exit
     _all_told = live_workers.all_told
 
+    @knows
     def __init__(
         self,
         max_workers: int | None = None,
@@ -124,10 +126,8 @@ class WorkerExecutor(Executor, Generic[M_co]):
         options, most = options_of_mappers(workers, mapper, given, task_timeout, retries), None
         if max_tasks_per_child is not None:
             most = count("max_tasks_per_child", max_tasks_per_child, "tasks")
-        first, by_value = options[0], main_goes_by_value(options[0])
-        plan = Plan(
-            workers, False, False, None, first.buffer_bytes, "return", first.retries, by_value
-        )
+        one, by_value = options[0], main_goes_by_value(options[0])
+        plan = Plan(workers, False, False, None, one.buffer_bytes, "return", one.retries, by_value)
         self._max_workers = workers  # Dask reads it
         self._crew = Crew(options, plan, most)
 
