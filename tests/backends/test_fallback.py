@@ -152,6 +152,22 @@ def import_numpy() -> None:
     __import__("numpy")
 
 
+@pytest.mark.parametrize("wait", [True, False])
+def test_workers_that_fall_back_for_the_same_reason_warn_once(
+    subinterpreter_kind: Kind, *, wait: bool
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        refused = partial(__import__, "readline")
+        with map_in_workers(
+            abs, range(9), 3, backend="subinterpreter", initializer=refused, wait=wait
+        ) as numbers:
+            assert list(numbers) == [*range(9)]
+            assert numbers.backend == "subprocess"
+    [told] = [each for each in caught if each.category is BackendFallbackWarning]
+    assert "readline" in str(told.message)
+
+
 def test_numpy_in_the_first_next(subinterpreter_kind: Kind) -> None:
     with iterate_in_worker(arrays, backend="subinterpreter") as items:
         assert items.backend == "subinterpreter"

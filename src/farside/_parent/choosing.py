@@ -66,13 +66,14 @@ def launch(client: Client, member: Member, options: Options) -> Worker:
         if options.fallback is None:
             raise
         member.backend, reason = options.fallback, error.reason
-    if client.reason != reason:  # only the first one warns
-        take_fallback(client, member, reason)
+    take_fallback(client, member, reason)
     return registry.launch(member.backend, options)
 
 
 def take_fallback(client: Client, member: Member, reason: str) -> None:
-    """Record why a worker is of another backend, and let the user be told."""
+    """Record why a worker is of another backend, and let the user be told, if it is news."""
+    if client.reason == reason:
+        return  # another worker of the group was first
     client.reason = reason
     client.news.waiting.append(partial(_tell_of_fallback, client.options, member.backend, reason))
 
