@@ -242,10 +242,8 @@ class Maker:
         if tasks.timed:
             tasks.run_clock(False)
         stop = self.outbox.send_due(made, each=tasks.one_by_one)
-        if stop <= made:
-            if not self.outbox.wait_for_credit(made):
-                return 0
-            stop = made + 1
+        if stop <= made and not self.outbox.wait_for_credit(made):
+            return 0
         if tasks.timed:
             tasks.run_clock(True)
-        return stop
+        return max(stop, made + 1)

@@ -50,20 +50,17 @@ class Outbox:
         self.rows = Rows(self.copies, allowed=nbytes >= 4 * MAX_BYTES * BATCH_ITEMS)
         self.refused = False  # whether the last `put` has failed
         self.flusher = Flusher(self._send_late)
-        # Sent so far; at the flusher's last look; and when it was last settled what the next has.
-        self._frames = self._frames_before = self._settled = 0
+        self._frames = self._frames_before = self._settled = 0  # sent: see `_send_late`, `_flush`
         self._lost = False  # whether the flusher has lost items, for want of memory
         self._link, self._window, self._spins = link, window, spins
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
         self._joiner, self._joins = Joiner(), True  # whether the ``bytes`` that wait are pieces
         self._limits = FrameLimits(window, nbytes)
-        self._apart = False  # whether each entry of the frame becomes a pickle of its own
         self.epoch = self._misses = 0  # items in a row that were no copies
         self._lock = Lock()  # held while a frame is sent
-        # How many bytes were added since the beginning, without contents in the arena, and at how
-        # many it is time to send. The same for these contents, which do not fill the pipe. Only
-        # the thread that makes items adds, and sets limits: the flusher's frames share them.
+        # Bytes that were added since the beginning, without contents in the arena, and at how many
+        # it is time to send; the same for these. Only the thread that makes items changes them.
         self.nbytes = self._stored = self.full = self._full_stored = 0
         self._begin_frame()
         self._nbytes_before = 0  # the sum after the last item that was no copy
@@ -159,7 +156,7 @@ class Outbox:
         """Limit the frame that begins: with it, no more waits than may."""
         limits, stored = self._limits.within_room(self.rows.most_bytes, len(self._joiner.start))
         self._most, self.short, counted = limits
-        self._apart = False
+        self._apart = False  # whether each entry of the frame becomes a pickle of its own
         self.full, self._full_stored = self.nbytes + counted, self._stored + stored
 
     def wait_for_credit(self, made: int) -> bool:
