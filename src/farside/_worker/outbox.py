@@ -51,7 +51,7 @@ class Outbox:
         self.refused = False  # whether the last `put` has failed
         self.flusher = Flusher(self._send_late)
         self._frames = self._frames_before = self._settled = 0  # sent: see `_send_late`, `_flush`
-        self._lost = False  # whether the flusher has lost items, for want of memory
+        self._lost = self._apart = False  # see `_send_or_note` and `_begin_frame`
         self._link, self._window, self._spins = link, window, spins
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
@@ -195,7 +195,7 @@ class Outbox:
         try:
             return self._send()
         except MemoryError:
-            self._lost = self._frames != frames  # else all items still wait
+            self._lost = self._frames != frames  # items are lost; else all still wait
             raise
 
     def flush(self, *, soon: bool = False) -> None:
