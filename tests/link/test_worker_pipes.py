@@ -1,11 +1,13 @@
 """What the worker's side of the pipes does where the parent and it overlook each other."""
 
 from collections.abc import Callable
+from itertools import combinations
+from typing import Any
 
 import pytest
 
 from farside._link import worker_pipes
-from farside._link.control import ACKNOWLEDGED, acknowledged_word
+from farside._link.control import ACKNOWLEDGED, COMMAND_CAME, acknowledged_word
 from farside._link.pipes import PipeLink
 from farside._link.worker_pipes import PipeWorkerLink
 from tests.background import Background
@@ -67,3 +69,31 @@ def test_a_frame_that_was_not_sent_takes_no_note_of_a_parent_that_waits(
     with pytest.raises(TimeoutError):
         worker.send(0, 0)
     assert worker.parent_waits()
+
+
+class Noted(dict[int, bool]):
+    """Notes each write to it."""
+
+    def __init__(self, name: str, log: list[tuple[str, bool]]) -> None:
+        self._name, self._log = name, log
+
+    def __setitem__(self, key: int, value: bool) -> None:
+        self._log.append((self._name, value))
+
+
+def test_attention_is_never_left_set_alone(worker: PipeWorkerLink) -> None:
+    """The loops would look up after each item for the rest of the pass, and find no command."""
+    log = list[tuple[str, bool]]()
+    noted: Any = worker
+    kept = worker._attention, worker.alerted
+    noted._attention, noted.alerted = Noted("attention", log), Noted("alerted", log)
+    worker.alert(True)
+    worker.alert(False)
+    noted._attention, noted.alerted = kept
+    assert len(log) == 4
+    for places in combinations(range(4), 2):  # of the writes of the thread that sets
+        setting, clearing = iter(log[:2]), iter(log[2:])
+        words = dict([next(setting if at in places else clearing) for at in range(4)])
+        assert words["alerted"] or not words["attention"]
+    worker.alert(True)
+    assert worker._attention[COMMAND_CAME]

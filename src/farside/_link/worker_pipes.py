@@ -144,7 +144,12 @@ class PipeWorkerLink(WorkerLink):
         return self._leases.lend(slot, offset, nbytes)
 
     def alert(self, on: bool) -> None:  # noqa: FBT001
-        self._attention[COMMAND_CAME] = self.alerted[0] = on
+        # From left to right. Two threads may do so at once. In this order, `attention` is never
+        # left set alone, which would make the loops look up after each item, and find nothing.
+        if on:
+            self._attention[COMMAND_CAME] = self.alerted[0] = True
+        else:
+            self.alerted[0] = self._attention[COMMAND_CAME] = False
 
     def parent_waits(self) -> bool:
         return self._attention[PARENT_WAITS] != 0
