@@ -237,6 +237,52 @@ class Unseeded(Draws):
         return iter(random.SystemRandom().choices(self.numbers, k=self.count))
 
 
+class CountsEpochs(Draws):
+    """A sampler that shuffles by a number that it counts itself, and is not told any."""
+
+    set_epoch: Any = None
+
+    def __iter__(self) -> Iterator[int]:
+        order = list(self.numbers)
+        random.Random(self.asked).shuffle(order)  # noqa: S311
+        self.asked += 1
+        return iter(order)
+
+
+class ShufflesItself(Draws):
+    """A sampler that shuffles its own list in place, by a generator that can be seeded."""
+
+    set_epoch: Any = None
+
+    def __init__(self, numbers: range, count: int) -> None:
+        super().__init__(numbers, count)
+        self.order = list(numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        random.shuffle(self.order)
+        return iter(self.order)
+
+
+class UsedUp(Draws):
+    """A sampler with an iterator that has one pass."""
+
+    set_epoch: Any = None
+
+    def __init__(self, numbers: range, count: int) -> None:
+        super().__init__(numbers, count)
+        self.order = iter(numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        return self.order
+
+
+class HasFewEpochs(Draws):
+    """A sampler that has two epochs, both with the numbers as they are."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([self.numbers, self.numbers][self.epoch])
+
+
 class Pairs:
     """A batch sampler, as PyTorch's, with a sampler in it."""
 

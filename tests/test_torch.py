@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,16 @@ import farside
 from farside import ReplayDivergedError, merge_states
 from farside._parent import several
 from farside._worker import loader as loader_module
-from farside._worker.loader import _alike, _shuffled
+from farside._worker.loader import _shuffled
+from farside._worker.samplers import alike
 from farside.torch import RemoteLoader, data_loader
 from tests.loading_jobs import (
+    CountsEpochs,
     DiesOnce,
     Draws,
     DrawsEpoch,
     Halves,
+    HasFewEpochs,
     HasNoEpoch,
     ImportsLate,
     Itself,
@@ -36,6 +39,7 @@ from tests.loading_jobs import (
     Pairs,
     Part,
     Refuses,
+    ShufflesItself,
     ShufflesLate,
     Squares,
     StreamsEpoch,
@@ -45,6 +49,7 @@ from tests.loading_jobs import (
     ToldPart,
     Unmeasured,
     Unseeded,
+    UsedUp,
     pretend_torch,
 )
 
@@ -183,6 +188,41 @@ def test_a_sampler_that_draws_another_order_in_each_worker_is_refused(name: str)
         list(loader)
 
 
+@pytest.mark.parametrize("name", ["sampler", "batch_sampler"])
+@pytest.mark.parametrize("num_workers", WORKERS)
+def test_a_sampler_that_counts_its_epochs_itself_is_refused(num_workers: int, name: str) -> None:
+    sampler: Any = CountsEpochs(range(5), 5)
+    if name == "batch_sampler":
+        sampler = Pairs(sampler)
+    options = {"collate_fn": list, "num_workers": num_workers, name: sampler}
+    with (
+        data_loader(Squares(5), **options) as loader,
+        pytest.raises(ValueError, match=f"^{name} changes its order by what it has done before"),
+    ):
+        list(loader)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 9])
+def test_a_sampler_may_shuffle_its_own_list_by_a_seeded_generator(count: int) -> None:
+    for seed in range(8):  # with few numbers, two epochs have the same order by chance
+        sampler = ShufflesItself(range(count), count)
+        [found] = batches_of(range(count), sampler=sampler, seed=seed)
+        assert sorted(chain.from_iterable(found)) == [*range(count)]
+
+
+def test_a_sampler_may_have_one_pass_since_it_is_copied() -> None:
+    sampler = UsedUp(range(3), 3)
+    assert batches_of(range(3), 3, sampler=sampler, passes=2) == [[[0, 1, 2]]] * 2
+
+
+def test_a_sampler_may_have_an_epoch_that_is_the_last() -> None:
+    sampler = HasFewEpochs(range(3), 3)
+    assert batches_of(range(3), 3, sampler=sampler, passes=2) == [[[0, 1, 2]]] * 2
+    with data_loader(range(3), 3, sampler=sampler, collate_fn=list) as loader:
+        loader.set_epoch(1)
+        assert list(loader) == [[0, 1, 2]]
+
+
 def test_a_state_of_another_sampler_is_refused() -> None:
     with data_loader(Squares(9), sampler=[1, 2], collate_fn=list) as loader:
         state = loader.state_dict()
@@ -226,11 +266,11 @@ def test_orders_of_arrays_are_compared(last: int) -> None:
         rows = np.array([3, last])
         return [rows, [rows, (1, rows)], [{"rows": rows}], [np.array([[1, last]])]]
 
-    assert _alike(order(4), order(last)) == (last == 4)
+    assert alike(order(4), order(last)) == (last == 4)
     for one, other in zip(order(4), order(last), strict=True):
-        assert _alike([one], [other]) == (last == 4)
-    assert not _alike([np.array([1, 2])], [np.array([1, 2]), np.array([3, 4])])
-    assert not _alike([np.array([1, 2])], [7])
+        assert alike([one], [other]) == (last == 4)
+    assert not alike([np.array([1, 2])], [np.array([1, 2]), np.array([3, 4])])
+    assert not alike([np.array([1, 2])], [7])
 
 
 def test_transforms_draw_the_same_for_any_number_of_workers() -> None:

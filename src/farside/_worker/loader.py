@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from copy import deepcopy
 from importlib import import_module
-from itertools import islice
 from struct import unpack
 from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
 from .import_hook import when_imported
 from .parts import Copies, Part, tell_pipe
+from .samplers import Asked
 from .seeding import imported, number_of, seed_all, seeded
 from .torch_info import add_dataset, exchange, tell_torch
 
@@ -145,25 +144,17 @@ class Batches:
         return list(indices if self._sampler is not None else map(int, indices))
 
     def _draw(self, info: WorkerInfo, size: int) -> Any:
-        seed, batched = f"{info.seed} {info.epoch}", self._batch_sampler is not None
+        batched = self._batch_sampler is not None
         sampler = self._batch_sampler if batched else self._sampler
         if sampler is None:
             count = len(self._dataset)
-            return _shuffled(count, seed) if self._shuffle else range(count)
+            return _shuffled(count, f"{info.seed} {info.epoch}") if self._shuffle else range(count)
         name, size = ("batch_sampler", 1) if batched else ("sampler", size)
         expected = info.shard_count or 0
-
-        def ask() -> list[Any]:
-            found = _asked(sampler, self._dataset, seed, info.epoch, (expected + 1) * size)
-            return list(map(list, found)) if batched else found
-
-        order = ask()
-        if self._drawn is None and not _alike(order, ask()):
-            raise ValueError(
-                f"{name} gives another order when it is asked again, so each worker would have its "
-                "own; let it draw from the generators of random, NumPy or PyTorch, or seed its own "
-                "by set_epoch(epoch)"
-            )
+        asked = Asked(sampler, self._dataset, info.seed, (expected + 1) * size, batched=batched)
+        order = asked.order(info.epoch)
+        if self._drawn is None:
+            asked.check(order, info.epoch, name)
         found = number_of_batches(len(order), size, drop_last=self._drop_last)
         if found != expected:
             raise ValueError(
@@ -174,38 +165,11 @@ class Batches:
         return order
 
 
-def _asked(sampler: Any, dataset: Any, seed: str, epoch: int, most: int) -> list[Any]:
-    """Return the first `most` elements of a sampler in an epoch, which seed and epoch decide.
-
-    A copy of the sampler is asked, after its generator and those of the libraries were seeded. So
-    nothing that the sampler did before counts: a worker that begins with this epoch gets the same.
-    """
-    copy = deepcopy(sampler, {id(dataset): dataset})  # many samplers refer to the data set
-    number = number_of(seed)
-    for each in (copy, getattr(copy, "sampler", None)):  # a BatchSampler has one in it
-        getattr(each, "set_epoch", id)(epoch)
-        getattr(getattr(each, "generator", None), "manual_seed", id)(number)
-    with seeded(seed):
-        return list(islice(copy, most))
-
-
 def _note(error: Any, indices: list[Any]) -> None:
     """Add a note to an exception that says which samples it is about."""
     with suppress(Exception):  # user code; and before Python 3.11 there are no notes
         text = ", ".join(map(repr, indices[:_SHOWN])) + ", …" * (len(indices) > _SHOWN)
         error.add_note(f"at {'index' if len(indices) == 1 else 'indices'} {text} of the data set")
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Tell whether two orders are equal, also if they are of arrays or tensors."""
-    try:
-        return bool(one == other)
-    except (ValueError, RuntimeError):  # arrays are compared by their elements, and so are tensors
-        if hasattr(one, "tolist") and hasattr(other, "tolist"):
-            return bool(one.tolist() == other.tolist())
-        if isinstance(one, (list, tuple)):
-            return len(one) == len(other) and all(map(_alike, one, other))
-        return repr(one) == repr(other)  # a dictionary of arrays, or the like
 
 
 def number_of_batches(samples: int, size: int, *, drop_last: bool) -> int:
