@@ -175,6 +175,15 @@ class Itself(Part):
         return next(self.items)
 
 
+class Once(Itself):
+    """One that is its own iterator, and never begins anew."""
+
+    items: Any = None
+
+    def __iter__(self) -> Iterator[int]:
+        return self if self.items is not None else super().__iter__()
+
+
 WORKER_OF_TORCH = "torch.utils.data._utils.worker"
 
 

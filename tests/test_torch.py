@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+import warnings
 from functools import partial
 from itertools import chain, islice
 from types import ModuleType, SimpleNamespace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import farside
-from farside import ReplayDivergedError, merge_states
+from farside import ExhaustedIteratorWarning, ReplayDivergedError, merge_states
 from farside._parent import several
 from farside._worker import loader as loader_module
 from farside._worker.loader import _shuffled
@@ -36,6 +37,7 @@ from tests.loading_jobs import (
     Miscounts,
     MixesItself,
     Noise,
+    Once,
     Pairs,
     Part,
     Refuses,
@@ -354,6 +356,22 @@ def test_a_data_set_may_be_its_own_iterator(size: int | None) -> None:
     ) as loader:
         for _ in range(2):
             assert list(islice(loader, 5)) == ([[0, 1], [2]] if size else ["0", "1", "2"])
+
+
+@pytest.mark.parametrize("num_workers", WORKERS)
+def test_a_data_set_that_is_used_up_is_told_of(num_workers: int) -> None:
+    options: Any = {"collate_fn": list, "num_workers": num_workers}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with data_loader(Itself(2), 2, **options) as loader:
+            [expected, again] = [list(loader) for _ in range(2)]
+        with data_loader(Once(2), 2, **options) as loader:  # a third worker never has any sample
+            assert list(loader) == expected == again
+            assert not caught
+            assert list(loader) == []
+    assert {each.category for each in caught} == {ExhaustedIteratorWarning}
+    assert len(caught) == min(2, max(1, num_workers))
+    assert str(caught[0].message).startswith("this epoch has no samples: the data set is its own")
 
 
 def test_a_state_goes_on_with_other_workers() -> None:

@@ -234,7 +234,7 @@ class ExhaustedIteratorWarning(FarsideWarning):
 
     If that pass has come to its end, this one is empty. If it was left early, this one goes on
     after the items that the worker had made ahead, which are lost. One-shot ``items`` of
-    `map_in_workers` give this warning too.
+    `map_in_workers` give this warning too, as does a data set of ``data_loader``, used up.
     """
 
 

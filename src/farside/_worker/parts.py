@@ -14,7 +14,7 @@ from weakref import ref
 
 from .._payload import handlers
 from .._payload.one_line import one_line
-from ..errors import FarsideWarning
+from ..errors import ExhaustedIteratorWarning, FarsideWarning
 from .iterables import resumable
 from .snapshots import Stateful, has_state
 from .torch_info import add_dataset
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from .._payload.worker_info import WorkerInfo
 
 _PLAIN = {dict, list, tuple}  # there may be very many of them, and they allow no weak references
+_USED_UP = (
+    "this epoch has no samples: the data set is its own iterator, and an earlier epoch has used "
+    "it up; let its __iter__ begin anew, or return a new iterator"
+)
 _MOST = 1000  # how many parts of a copy are looked at later; the outermost come first
 
 
@@ -73,6 +77,7 @@ class Part(Stateful):
         samples = iter(self._dataset) if self._samples is None else self._samples
         if self._holder is None and has_state(samples):
             self._holder = samples
+        itself = samples is self._dataset
         samples = resumable(samples)  # `islice` calls `iter()`, which may begin it anew
         while True:
             if self._made and self._holder is not None:
@@ -80,6 +85,8 @@ class Part(Stateful):
             batch = list(islice(samples, size))
             if not batch or (len(batch) < size and self._drop_last):
                 self._copies.left = False
+                if itself:
+                    self._copies.end_of_iterator(empty=not batch and not self._made)
                 return
             self._made += 1
             yield self._collate(batch if self._size else batch[0])
@@ -102,6 +109,7 @@ class Copies:
 
     def __init__(self) -> None:
         self.left = False  # whether the epoch before has not come to its end
+        self._had_any = False  # whether an epoch of a data set that is its own iterator had samples
         self._before: list[ref[Any]] = []  # parts of the previous copy, which should be gone by now
 
     def make(self, dataset: Any, collate: Any) -> tuple[Any, Any, str]:
@@ -126,6 +134,14 @@ class Copies:
             )
             warnings.warn(text, FarsideWarning, stacklevel=2)
         return dataset, collate, why
+
+    def end_of_iterator(self, *, empty: bool) -> None:
+        """Note the end of an epoch of a data set that is its own iterator."""
+        if empty and self._had_any:
+            import warnings  # hardly ever
+
+            warnings.warn(_USED_UP, ExhaustedIteratorWarning, stacklevel=2)
+        self._had_any = self._had_any or not empty
 
     def _copied(self, dataset: Any, collate: Any) -> tuple[Any, Any]:
         if any(each() is not None for each in self._before):
