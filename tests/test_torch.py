@@ -777,6 +777,15 @@ def test_an_error_names_the_sample(dataset: Any, size: int | None, where: str) -
         assert vars(caught.value)["__notes__"][0] == f"at {where} of the data set"
 
 
+def test_an_error_of_a_batch_without_samples_names_none() -> None:
+    with (
+        data_loader(Squares(9), batch_sampler=[[]], collate_fn=min) as loader,
+        pytest.raises(ValueError, match="empty") as caught,
+    ):
+        list(loader)
+    assert "of the data set" not in str(getattr(caught.value, "__notes__", ""))
+
+
 def refuse_sixteen(samples: Any) -> Any:
     if 16 in (samples if isinstance(samples, list) else [samples]):
         raise ZeroDivisionError

@@ -130,7 +130,8 @@ class Batches:
             return self._collate(samples if self._size is not None else samples[0])
         except Exception as error:
             failed = [] if several is not None else indices[len(samples) :][:1]
-            _note(error, failed or indices)
+            if indices:
+                _note(error, failed or indices)
             raise
 
     def _indices(self, number: int) -> list[Any]:
