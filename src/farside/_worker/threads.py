@@ -37,7 +37,12 @@ def start(run: Callable[[], object], name: str) -> Thread:
     from threading import Thread
 
     thread = Thread(target=run, name=name, daemon=daemon)
-    thread.start()
+    try:
+        thread.start()
+    except KeyError as error:
+        # A signal handler has raised just as the thread had begun. Python then tries to undo the
+        # start, which is too late.
+        raise (error.__context__ or error) from None
     return thread
 
 
