@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NAMES = "_start_joinable_thread", "_start_new_thread"  # from Python 3.13 on, and before
-_START = next(name for name in _NAMES if hasattr(threading, name))
+START = next(name for name in _NAMES if hasattr(threading, name))
 
 
 class Struck(Exception):
@@ -41,7 +41,7 @@ def test_what_a_signal_handler_raises_just_as_a_thread_has_begun_is_raised(
         begun.set()
         end.wait(SECONDS)
 
-    start: Callable[..., Any] = getattr(threading, _START)
+    start: Callable[..., Any] = getattr(threading, START)
 
     def start_and_strike(*args: Any, **options: Any) -> Any:
         start(*args, **options)
@@ -49,7 +49,7 @@ def test_what_a_signal_handler_raises_just_as_a_thread_has_begun_is_raised(
         raise Struck
 
     before = {*threading.enumerate()}
-    monkeypatch.setattr(threading, _START, start_and_strike)
+    monkeypatch.setattr(threading, START, start_and_strike)
     with pytest.raises(Struck):
         threads.start(run, "one")
     end.set()

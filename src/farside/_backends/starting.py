@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from .._payload import pickling
 from .._payload.job import JOB, Job
-from .._system.signals import defer_sigint
+from .._system.signals import defer_sigint, start_thread
 from ..errors import LinkClosedError
 from . import live_workers
 from .base import Worker
@@ -79,7 +79,7 @@ def within(seconds: float, work: Callable[[], object]) -> None:
         over.set()
 
     try:
-        threading.Thread(target=run, name="farside start", daemon=True).start()
+        start_thread(threading.Thread(target=run, name="farside start", daemon=True))
     except RuntimeError:  # no more threads can be had, or no daemonic ones in this interpreter
         if not begun.acquire(blocking=False):  # it runs: a signal handler has raised the error
             raise

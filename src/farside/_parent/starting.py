@@ -19,7 +19,7 @@ from .._protocol.group import GroupCore
 from .._protocol.messages import Cmd
 from .._protocol.parent_machine import ParentState
 from .._protocol.recovery import pause_before
-from .._system.signals import defer_sigint
+from .._system.signals import defer_sigint, start_thread
 from ..errors import FarsideError, LinkClosedError, WorkerRestartedWarning
 from . import choosing, messages_for_people
 from .closing import close, end
@@ -93,7 +93,7 @@ def beside(client: Client, start: Callable[[], object]) -> None:
     thread = threading.Thread(target=work, name="farside-launch", daemon=False)
     client.launching.add(thread)
     try:
-        thread.start()
+        start_thread(thread)
     except (RuntimeError, MemoryError):  # there are no more threads; or it has begun nevertheless
         work()
 

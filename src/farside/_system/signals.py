@@ -21,7 +21,7 @@ from .._in_c import SimpleNamespace, get_ident, partial
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from threading import Lock, RLock
+    from threading import Lock, RLock, Thread
     from types import FrameType
     from typing import Any, TypeVar
 
@@ -194,3 +194,13 @@ def try_lock(lock: Lock | RLock, work: Callable[[], T], seconds: float = 0) -> T
     finally:
         if held:
             lock.release()
+
+
+def start_thread(thread: Thread) -> None:
+    """Start a thread; raise what a signal handler raises meanwhile."""
+    try:
+        thread.start()
+    except KeyError as error:
+        # The handler has raised just as the thread had begun. Python then tries to undo the start,
+        # which is too late.
+        raise (error.__context__ or error) from None

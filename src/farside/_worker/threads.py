@@ -11,6 +11,7 @@ import sys
 import time
 
 from .._in_c import Lock, get_ident
+from .._system.signals import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,12 +38,7 @@ def start(run: Callable[[], object], name: str) -> Thread:
     from threading import Thread
 
     thread = Thread(target=run, name=name, daemon=daemon)
-    try:
-        thread.start()
-    except KeyError as error:
-        # A signal handler has raised just as the thread had begun. Python then tries to undo the
-        # start, which is too late.
-        raise (error.__context__ or error) from None
+    start_thread(thread)
     return thread
 
 

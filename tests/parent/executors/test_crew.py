@@ -1,5 +1,6 @@
 """The thread that completes futures, where memory runs out."""
 
+import threading
 import traceback
 from time import sleep
 from typing import Any
@@ -10,6 +11,7 @@ from farside import BrokenWorkersError, WorkerExecutor
 from farside._parent.executors.crew import Crew
 from farside._parent.executors.submitted import Submitted
 from farside.testing.checks import until
+from tests.worker.test_threads import START, Struck
 
 
 def test_a_future_is_completed_as_soon_as_there_is_memory(
@@ -76,3 +78,22 @@ def test_an_exception_that_is_not_expected_tells_where_it_was_raised(
     assert isinstance(error, BrokenWorkersError)
     assert isinstance(error.__cause__, LookupError)
     assert traceback.extract_tb(error.__cause__.__traceback__)[-1].name == "fail"
+
+
+def test_what_a_signal_handler_raises_just_as_its_thread_has_begun_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start: Any = getattr(threading, START)
+
+    def start_and_strike(*args: Any, **options: Any) -> None:
+        monkeypatch.undo()
+        start(*args, **options)
+        active = vars(threading)["_active"]  # `enumerate` has those too that have not begun
+        until(lambda: "farside-executor" in [each.name for each in [*active.values()]])
+        raise Struck
+
+    with WorkerExecutor(1, backend="subprocess") as executor:
+        monkeypatch.setattr(threading, START, start_and_strike)
+        with pytest.raises(Struck):
+            executor.submit(pow, 2, 3)
+        assert executor.submit(pow, 2, 3).result() == 8

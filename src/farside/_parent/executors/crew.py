@@ -16,7 +16,7 @@ from ..._backends import live_workers
 from ..._backends.preparation import main_file
 from ..._payload.one_line import one_line
 from ..._protocol.group import GroupCore
-from ..._system.signals import defer_sigint, try_lock, with_lock
+from ..._system.signals import defer_sigint, start_thread, try_lock, with_lock
 from ...errors import FarsideError
 from .. import checks, choosing, closing, starting
 from ..client import Client
@@ -102,7 +102,7 @@ class Crew:
             at_exit.check()
             at_exit.crews.add(self)  # first: a signal handler may raise once the thread has begun
             thread = threading.Thread(target=self._begin, name="farside-executor")
-            thread.start()
+            start_thread(thread)
             self._threads.append(thread)
 
     def _wake(self) -> None:
