@@ -32,6 +32,7 @@ from farside.errors import (
     NotPicklableError,
     ProtocolError,
     RemoteTraceback,
+    ReplayDivergedError,
     WorkerInitializationError,
     WorkerIterationError,
     WorkerTimeoutError,
@@ -207,6 +208,15 @@ def test_where_an_exception_was_raised_is_told_in_the_words_of_the_function() ->
     error = arrive(ValueError("text"))
     messages_for_people.locate(error, 7, 2, None, noun="part")
     assert f"{WHERE}\nin part 7, at its item of index 2\n" in printed(error)
+
+
+@pytest.mark.parametrize("kind", [ReplayDivergedError, type("Own", (ReplayDivergedError,), {})])
+def test_where_user_code_has_raised_an_error_of_farside_is_told(kind: type[Exception]) -> None:
+    error = arrive(kind("text"))
+    vars(error)["item_index"] = UNKNOWN  # so it comes from a worker that reads shards
+    messages_for_people.locate(error, 7, 2, None)
+    assert (vars(error)["shard"], vars(error)["item_index"]) == (7, 2)
+    assert "in shard 7, at its item of index 2\n" in printed(error)
 
 
 @pytest.mark.parametrize(

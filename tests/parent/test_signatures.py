@@ -143,6 +143,11 @@ def test_all_unknown_options_are_named_at_once() -> None:
         (WorkerExecutor, {"n_jobs": 3}, "use 'max_workers'"),
         (WorkerExecutor, {"timeout": 3}, "use 'task_timeout'"),
         (WorkerExecutor, {"retrys": 3}, r"did you mean 'retries'\?"),
+        (WorkerExecutor, {"prefetch": 3}, "map_in_workers takes buffer_size"),
+        (WorkerExecutor, {"fn": 3}, "it takes max_workers, backend, .*, max_tasks_per_child"),
+        (map_in_workers, {"fn": 3}, "use 'function'"),
+        (iterate_in_worker, {"function": 3}, "use 'fn'"),
+        (iterate_in_workers, {"iterable": 3}, "use 'fn'"),
         (WorkerExecutor, {"zzz": 3}, "it takes max_workers, backend, .*, max_tasks_per_child"),
     ],
 )

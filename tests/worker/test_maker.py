@@ -5,7 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from farside._protocol.messages import Cmd
 from farside._system.signals import here
+from farside._worker.listener import Commands
 from farside._worker.loops import LEFT, TO_GO_ON
 from farside._worker.maker import Maker
 from farside._worker.tasks import Tasks
@@ -100,3 +102,46 @@ def test_what_finds_no_room_beside_the_items_is_sent_by_the_flusher() -> None:
     for _ in range(2):
         maker._say("text")
         assert called == ["flusher"]
+
+
+class Overtaken:
+    """A link on which `comes` is called in the middle of taking an alert back."""
+
+    def __init__(self) -> None:
+        self.alerted = [0]
+        self.comes: Any = lambda: None
+
+    def alert(self, on: bool) -> None:  # noqa: FBT001
+        if not on:
+            comes, self.comes = self.comes, lambda: None
+            comes()
+        self.alerted[0] = on
+
+    def revoked(self, epoch: int) -> bool:  # noqa: ARG002
+        return False
+
+
+def test_no_command_is_forgotten_of_two_that_come_as_an_alert_is_taken_back() -> None:
+    """The second would have waited until the next one, or for ever."""
+    link: Any = Overtaken()
+    commands, taken = Commands(link), []
+    maker: Any = object.__new__(Maker)
+    maker._pid, maker._link, maker._commands = here.pid, link, commands
+    maker._machine = SimpleNamespace(epoch=1)
+
+    def come() -> None:
+        for kind in (Cmd.GIVE_TASKS, Cmd.ABORT):
+            commands.put((kind, 1, b"", ()))
+
+    def take() -> bool:
+        command = commands.peek()
+        assert command is not None
+        if command[0] == Cmd.GIVE_TASKS:
+            taken.append(commands.get())
+        return command[0] == Cmd.GIVE_TASKS
+
+    maker.take_tasks = take
+    link.alert(True)
+    link.comes = come
+    assert maker.is_left()
+    assert len(taken) == 1

@@ -166,7 +166,8 @@ def locate(
     # that the worker reads in turn.
     if getattr(error, "shard", None) is not None:
         return
-    if isinstance(error, ReplayDivergedError):  # it names the item that differs
+    named = vars(error).get("item_index") not in {None, UNKNOWN}
+    if named and isinstance(error, ReplayDivergedError):  # farside's own names what differs
         vars(error)["shard"] = shard
         return
     where = f"in {unit} {shard}" if unit else f"in {noun} {shard}, at its item of index {index}"

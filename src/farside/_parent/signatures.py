@@ -115,8 +115,14 @@ _OF_OTHERS = {
 }
 """Names that other libraries, or other functions, have for options."""
 
-_OF_EXECUTOR = {"num_workers": "max_workers", "timeout": "task_timeout"}
-"""Names that `WorkerExecutor` has for options of others."""
+_ELSE = {
+    "fn": "function",
+    "function": "fn",
+    "iterable": "fn",
+    "num_workers": "max_workers",
+    "timeout": "task_timeout",
+}
+"""What another of the functions, or `WorkerExecutor`, calls the same."""
 
 _LOADER = (
     "farside.torch.data_loader takes it for a data set of PyTorch; else your function makes the "
@@ -157,13 +163,16 @@ _CURES = {
 
 def _cure(name: str, known: list[str]) -> str:
     same = _OF_OTHERS.get(name, name)
-    for each in (same, _OF_EXECUTOR.get(same)):
+    for each in (same, _ELSE.get(name), _ELSE.get(same)):
         if each in known:
             return f"; use {each!r}"
     if (cure := _CURES.get(name)) is not None:
         shards = name == "shuffle" and "shuffle_shards" in known
         return f"; {'shuffle_shards=True draws the order of the shards; ' * shards}{cure}"
-    if others := _TAKEN_BY.get(same):
+    others = _TAKEN_BY.get(same, [])
+    if "max_workers" in known:  # an executor calls functions, and only one other does
+        others = [each for each in others if each == "map_in_workers"]
+    if others:
         return f"; {others[0]} takes {'it' if same == name else same}"
     import difflib  # which most programs never need
 

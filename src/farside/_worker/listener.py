@@ -125,7 +125,9 @@ class Commands:
         """Tell whether no command waits; clear the attention then."""
         if not self._first and self._queue.empty():
             self._link.alert(False)
-            return self._queue.empty()  # one may have come in between
+            if self._queue.empty():
+                return True
+            self._link.alert(True)  # some have come in between, perhaps before that
         return False
 
 
