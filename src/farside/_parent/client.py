@@ -160,7 +160,7 @@ class Client(Steps):
                 member.failure = ending, ref(error)  # weak, as its frames refer to the client
             member.part = part = part or member.part
         if part is not None:
-            messages_for_people.locate(error, *part[:-1], noun=part.noun)
+            messages_for_people.locate(error, **part._asdict())
         return error
 
     def make_error(self, ending: Ending, member: Member) -> BaseException:

@@ -155,7 +155,7 @@ _DISOBEYED = {
 def locate(
     error: BaseException,
     shard: int,
-    index: int,
+    item: int,
     unit: str | None,
     turns: Sequence[int] = (),
     *,
@@ -170,7 +170,7 @@ def locate(
     if named and isinstance(error, ReplayDivergedError):  # farside's own names what differs
         vars(error)["shard"] = shard
         return
-    where = f"in {unit} {shard}" if unit else f"in {noun} {shard}, at its item of index {index}"
+    where = f"in {unit} {shard}" if unit else f"in {noun} {shard}, at its item of index {item}"
     if isinstance(error, WorkerDiedError):  # what it made in its last milliseconds is lost
         where += ", or soon after"
         if len(turns) > 1 and not unit:
@@ -178,9 +178,9 @@ def locate(
     fields = vars(error)
     fields["shard"] = shard
     if "item_index" in fields:
-        fields["item_index"] = index
+        fields["item_index"] = item
     if "last_index" in fields:
-        fields["last_index"] = index - 1 if index else None
+        fields["last_index"] = item - 1 if item else None
     note(error, where)
 
 

@@ -69,11 +69,10 @@ def knows(function: F, names: Iterable[str] = ()) -> F:
     @wraps(function)
     def checked(*args: Any, **options: Any) -> Any:
         unknown = [f"{name!r}{_cure(name, known)}" for name in options if name not in known]
-        if len(unknown) > 1:  # users who come from another library may have several
-            what = "\n  ".join(["unexpected keyword arguments", *unknown])
-            raise TypeError(f"{_name(function)}() got {what}")
         if unknown:
             what = f"an unexpected keyword argument {unknown[0]}"
+            if len(unknown) > 1:  # users who come from another library may have several
+                what = "\n  ".join(["unexpected keyword arguments", *unknown])
             raise TypeError(f"{_name(function)}() got {what}")
         return function(*args, **options)
 

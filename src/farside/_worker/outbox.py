@@ -204,7 +204,7 @@ class Outbox:
             self._begin_frame()
 
     def _flush(self, *, soon: bool = False) -> bool:
-        """Do so, and settle what the next frame has; tell whether it is another one than before."""
+        """Do as `flush`, but begin no frame; tell whether the next one may have other limits."""
         if not with_lock(self._lock, partial(self._send, soon=soon)):
             self.flusher.call()
         if self.entries or self._frames == self._settled:  # pieces that wait would be void
