@@ -164,6 +164,7 @@ def test_what_a_block_has_passed_over_is_told_as_the_loop_begins_with_it() -> No
     client, link = scripted.client()
     link.then(started(1), items(1, 0, 1), finished(1))
     this = enter_iteration_mode(client)
+    this.delivery.without_tasks = False  # as one that has marks
     (queue,) = this.delivery.queues
     queue.taken, queue.given = 1, 2  # a mark counts already, and the items of the block do not
     assert [*this._open([3, 4], None)] == []
@@ -171,7 +172,7 @@ def test_what_a_block_has_passed_over_is_told_as_the_loop_begins_with_it() -> No
     this.leave()
 
 
-def test_what_was_taken_is_told_again_before_waiting() -> None:
+def test_what_was_taken_is_told_once_before_waiting() -> None:
     client, link = scripted.client()
     link.then(started(1), items(1, 0, 1))
     results = iterate(client)
@@ -179,7 +180,28 @@ def test_what_was_taken_is_told_again_before_waiting() -> None:
     link.acknowledged.clear()
     link.then(items(1, 2))
     next(results)
-    assert link.acknowledged == [(1, 2), (1, 2), (1, 3)]
+    assert link.acknowledged == [(1, 2), (1, 3)]
+
+
+def test_what_was_taken_is_told_again_if_an_exception_has_struck_meanwhile() -> None:
+    client, link = scripted.client()
+    link.then(started(1), items(1, 0, 1))
+    this = enter_iteration_mode(client)
+    drain(this)
+    assert [*(this.step() or ())] == [0, 1]
+    member, acknowledge = client.members[0], client.members[0].acknowledge
+
+    def strike(*_: int) -> None:
+        member.acknowledge = acknowledge
+        raise KeyError
+
+    member.acknowledge = strike
+    with pytest.raises(KeyError):
+        this.step()
+    assert link.acknowledged == []
+    assert this.step() is None
+    assert link.acknowledged == [(1, 2)]
+    this.leave()
 
 
 def test_a_frame_of_another_number_of_items_is_a_protocol_error() -> None:

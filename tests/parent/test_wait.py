@@ -440,10 +440,10 @@ def test_a_wait_that_begins_as_another_one_ends_is_told_last(
     waiting, tell = group.waiting, member.tell_waiting
     waiting.tell_waiting([member], 1, on=True)
 
-    def tell_late(*, on: bool) -> None:
+    def tell_late(on: bool) -> None:  # noqa: FBT001  as a link has it
         monkeypatch.setattr(member, "tell_waiting", tell)
         waiting.tell_waiting([member], 2, on=True)  # in another thread
-        tell(on=on)
+        tell(on)
 
     monkeypatch.setattr(member, "tell_waiting", tell_late)
     waiting.tell_waiting([member], 1, on=False)

@@ -226,7 +226,6 @@ class OrderWorld(Judged):
         while items is None and loop.ready() and _inputs_of(loop) > inputs:
             inputs, items = _inputs_of(loop), loop.step()  # there is no wait in between
         if items is None:
-            loop.acknowledge_again()
             self.waits = True
             if loop.ready():
                 raise ViolationError("the loop does not wait, though nothing has come")

@@ -77,7 +77,9 @@ class FrameReader:
             cut = " in the middle of a frame" if self._decoder.partial else ""
             raise LinkClosedError(f"the worker's stream has ended{cut}")
         if came:
-            self._look_at(into[-1], sum([each.items for each in islice(into, before, None)]))
+            last = into[-1]
+            new = islice(into, before, None)
+            self._look_at(last, last.items if came == 1 else sum([each.items for each in new]))
         return True
 
     def _look_at(self, last: Frame, items: int) -> None:

@@ -191,7 +191,6 @@ class _Taker(Generic[T]):
 
     async def _wait(self) -> None:
         this = self.this
-        this.acknowledge_again()  # as `iterate_results` does
         waits = this.client.counters.waits
         if this.workers():  # else only an input is missing, and no worker is to blame
             waits.begin()

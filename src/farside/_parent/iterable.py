@@ -238,7 +238,7 @@ class RemoteIterable(Generic[T_co]):
         if length is not None:
             return length
         reason = "its items are counted only as they come"
-        if self.state == "initialization":
+        if client.core.starting and not client.foreign_to:
             reason = "the worker has yet to start; call wait_ready() first"
         elif client.sequence.kind == "iterable":
             reason = "what fn returns has none"

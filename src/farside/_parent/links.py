@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from math import ceil
 from threading import get_ident
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from .._payload import handlers
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from .member import Member
 
 
+_SLOW_SECONDS = 20e-6  # a wait that takes longer was for something that had not arrived yet
+
+
 class Links:
     """The links to wait for, and a wakeup. Only the leader (see `wait`) may forget and look."""
 
@@ -34,6 +38,7 @@ class Links:
         self.stamp = object()
         self._poll, self._polled = self._make_poll(), self.stamp
         self._congested = False  # whether commands may be waiting for room
+        self.slow = False  # whether the latest wait took some time
         self._cut: Member | None = None  # an exception struck while reading from it
 
     def add(self, member: Member) -> None:
@@ -106,24 +111,23 @@ class Links:
         # would end the wait. So a change of the descriptors counts as a wakeup.
         woken = self.stamp is not before
         # Rounded up: if 0.4 ms became 0, this would be a busy loop.
-        busy = woken or self._cut or (self.inline_members and self._inline_to_run(client))
-        milliseconds = ceil(seconds * 1000) if seconds and not busy else 0
+        milliseconds = 0
+        if seconds and not (woken or self._cut):
+            busy = self.inline_members and self._inline_to_run(client)
+            milliseconds = 0 if busy else ceil(seconds * 1000)
+        begun = monotonic()
         try:
             events = poll.poll(milliseconds)
+            if milliseconds:
+                self.slow = monotonic() - begun > _SLOW_SECONDS
         except RuntimeError as error:
             if handlers.raised(error):
                 raise
             # This is a signal handler, and the wait that it interrupts uses this poll.
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
-        if self.inline_members and awaited is not None:
-            here = self._inline_to_run(client)  # again: some may have been added or closed
-            ready = [each for each in here if each in awaited] or here
-        # Some data of this worker may be lost, so its descriptor may never become readable. It is
-        # read in any case: if data is lost, reading raises an error.
-        cut, self._cut = self._cut, None
-        if cut is not None and not cut.gone:
-            ready.append(cut)
+        if self._cut is not None or self.inline_members:
+            ready = self._ready_in_any_case(client, awaited)
         for fd, what in events:
             member = self._members.get(fd)
             if member is None:  # the wakeup, or room for commands
@@ -134,6 +138,19 @@ class Links:
                 if member not in ready:
                     ready.append(member)
         return ready, woken
+
+    def _ready_in_any_case(self, client: Client, awaited: Sequence[Member] | None) -> list[Member]:
+        """Return the workers to read from whatever their descriptors show, if they have any."""
+        ready: list[Member] = []
+        if awaited is not None:
+            here = self._inline_to_run(client)  # again: some may have been added or closed
+            ready = [each for each in here if each in awaited] or here
+        # Some data of this worker may be lost, so its descriptor may never become readable. It is
+        # read in any case: if data is lost, reading raises an error.
+        cut, self._cut = self._cut, None
+        if cut is not None and not cut.gone:
+            ready.append(cut)
+        return ready
 
     def _inline_to_run(self, client: Client) -> list[Member]:
         """Return the workers in this thread that have something to do."""

@@ -27,10 +27,11 @@ class Member:
         self.backend = ""
         self.worker: Any = None  # None before it is started
         self.link: Any = None
-        self._acknowledged = kept = deque[tuple[int, int]]((), 1)  # the latest
-        # Methods of the link. Until it exists, acknowledgements are kept, and nothing is revoked.
-        self.acknowledge: Callable[[int, int], object] = lambda *told: kept.append(told)
+        # Methods of the link. Until it exists, acknowledgements are kept; the others do nothing.
+        self._early = _EarlyAcknowledgements()  # it does not refer to this member: no cycle
+        self.acknowledge: Callable[[int, int], object] = self._early.add
         self.revoke: Callable[[int], object] = lambda _: None
+        self.tell_waiting: Callable[[bool], object] = lambda _: None
         self.frames: deque[Frame] = deque()  # read from it, and not handled yet
         self.streaming = False  # what its link said of itself when it was last read
         self.gone = False  # its stream has ended, or nobody reads from it any more
@@ -50,9 +51,9 @@ class Member:
     def attach(self, worker: Worker) -> None:
         """Attach the worker that was started, and send it what was kept for it."""
         self.worker, self.link = worker, worker.link
-        self.acknowledge, self.revoke = self.link.acknowledge, self.link.revoke
-        for epoch, total in self._acknowledged:
-            self.acknowledge(epoch, total)
+        self.revoke, self.tell_waiting = self.link.revoke, self.link.tell_waiting
+        self._early.pass_on_to(self.link)
+        self.acknowledge = self.link.acknowledge
         unsent, self._unsent = self._unsent, []
         with suppress(LinkClosedError):  # it is gone already: reading tells how
             for kind, epoch, parts in unsent:
@@ -102,10 +103,6 @@ class Member:
         arena = None if self.link is None else self.link.arena
         return self.send(kind, epoch, *dumps_beside(content, arena))
 
-    def tell_waiting(self, *, on: bool) -> None:
-        if self.link is not None:
-            self.link.tell_waiting(on)
-
     def observe(self) -> None:
         """Report the frames that were read to the worker's observer."""
         for frame in self.frames:
@@ -116,3 +113,23 @@ class Member:
         """Give a record or warning of the worker to the user's loggers; see `logs`."""
         origin = {"worker_name": self.name, "worker_backend": self.backend}
         show(record, {**origin, "worker_label": self.label})
+
+
+class _EarlyAcknowledgements:
+    """Keeps the latest acknowledgement until there is a link."""
+
+    def __init__(self) -> None:
+        self._latest = deque[tuple[int, int]]((), 1)
+        self._link: Any = None
+
+    def add(self, epoch: int, total: int) -> None:
+        self._latest.append((epoch, total))
+        if self._link is not None:  # another thread has just got here first
+            self._link.acknowledge(epoch, total)
+
+    def pass_on_to(self, link: Any) -> None:
+        """Acknowledge to a link what was kept, and what a loop in another thread adds meanwhile."""
+        self._link, told = link, None
+        while self._latest and self._latest[-1] is not told:  # so the latest is told last
+            told = self._latest[-1]
+            link.acknowledge(*told)

@@ -80,9 +80,8 @@ class Pass:
             self._begin(core, block is not None)
         if block is not None:
             return self._open(*block)
-        self.acknowledge()
-        if delivery.orders:
-            self._send_tasks()
+        if not delivery.without_tasks:
+            self._tell()  # of marks that were passed
         if delivery.cleared:
             self._raise_cut_off()
         if not delivery.over:
@@ -196,21 +195,18 @@ class Pass:
             if queue.acknowledged != queue.taken and not workers[queue.index].over:
                 self.acknowledge_queue(queue)
 
-    def _send_tasks(self) -> None:
-        """Send the workers their tasks."""
-        orders = [*self.delivery.take_orders().items()]
-        only = orders[0][0] if len(orders) == 1 else None
-        self.client.step(partial(GroupCore.give, epoch=self.epoch, orders=orders), only)
-
-    def acknowledge_again(self) -> None:
-        """Acknowledge again what was taken, since another pass may have acknowledged meanwhile."""
-        for index in self.delivery.needs:
-            if (queue := self.delivery.queues[index]).taken:
-                self.acknowledge_queue(queue)
+    def _tell(self, *, done: bool = True) -> None:
+        """Tell the workers how many items were taken, and send them their tasks."""
+        self.acknowledge(done=done)
+        if self.delivery.orders:
+            orders = [*self.delivery.take_orders().items()]
+            only = orders[0][0] if len(orders) == 1 else None
+            self.client.step(partial(GroupCore.give, epoch=self.epoch, orders=orders), only)
 
     def acknowledge_queue(self, queue: Queue) -> None:
-        queue.acknowledged = queue.taken
-        self.client.members[queue.index].acknowledge(self.epoch, queue.taken - queue.before)
+        taken = queue.taken
+        self.client.members[queue.index].acknowledge(self.epoch, taken - queue.before)
+        queue.acknowledged = taken  # last: if a signal handler raises before, it is done again
 
     def spoilt(self, error: errors.FarsideError) -> None:
         """End all workers, since one of them has sent data that cannot be read."""
@@ -238,9 +234,9 @@ class Pass:
 
     def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
         """Return an iterable of the items of a block. It ends when the pass is left."""
-        self.acknowledge(done=len(entries) == 1)  # the loop takes a single one now
-        if self.delivery.orders:
-            self._send_tasks()
+        one = len(entries) == 1
+        if one or not self.delivery.without_tasks:
+            self._tell(done=one)  # the loop takes a single one now
         if sources is None:
             rest: Iterable[Any] = self.delivery.rest
             return until_cleared(self.delivery, rest) if FREE_THREADED else rest

@@ -54,30 +54,31 @@ def _take_frames(client: Client, member: Member) -> None:
     frames, index, now = member.frames, member.index, monotonic()
     while frames:
         core, frame = client.core, frames[0]
-        worker = core.workers[index]
+        worker, kind = core.workers[index], frame.kind
         if client.members[index] is not member:  # another one has taken its place
             frames.clear()
             return
         if worker.latest is not frame:  # else it was handled before an exception struck
             failure, used = None, False
-            if frame.kind in WITH_FAILURE:
+            if kind in WITH_FAILURE:
                 failure = read_failure(frame.body)
                 # Whether the user may have got anything from this worker, or at all before this
                 # pass. A worker that fails to start has given nothing, even if others have.
-                used = frame.kind != Status.INITIALIZATION_FAILED and (
+                used = kind != Status.INITIALIZATION_FAILED and (
                     client.used_before or (client.used and worker.inbox.received > 0)
                 )
             core = core.copy(index)
-            if frame.kind == Status.STACK_REPORTED and client.options.sends_inputs:
+            if kind == Status.STACK_REPORTED and client.options.sends_inputs:
                 core.workers[index].look_at_task(*member.link.begun(core.epoch))
             core.receive(index, frame, failure, used=used, now=now)
             core.workers[index].latest = frame
             client.core = core
         if core.workers[index].effects:
             client.perform()
-        if frame.kind == Status.INITIALIZATION_SUCCEEDED:
+        if kind == Status.INITIALIZATION_SUCCEEDED:
             member.startup_seconds = member.tried + now - (member.launched or now)
         frames.popleft()
         worker = client.core.workers[index]
         worker.latest = None  # it may hold memory
-        worker.receive_items(frames)
+        if frames:
+            worker.receive_items(frames)

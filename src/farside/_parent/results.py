@@ -113,8 +113,6 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
             if items is not None:
                 yield from items
             else:
-                # A newer pass may have acknowledged other numbers since.
-                this.acknowledge_again()
                 waits.begin()
                 try:
                     this.client.wait(this)

@@ -79,9 +79,8 @@ class Waiting:
         while self._others:
             with suppress(IndexError, RuntimeError):  # another thread does the same
                 self._others.popleft().release()
-        for task in list(self.tasks) if tasks else ():
-            waiter = task()
-            if waiter is not None:
+        for task in list(self.tasks) if tasks and self.tasks else ():
+            if (waiter := task()) is not None:
                 waiter.wake()
 
     def _wake_outer(self) -> None:
@@ -146,9 +145,10 @@ class Waiting:
         links = self.links
         if links.take_in_rest(client) or wanted.ready():
             return True
-        if not links.inline_members and links.look(client):
-            return True
         streaming = True in [member.streaming for member in client.members]
+        # After a wait that took time, nothing has most probably arrived yet.
+        if (streaming or not links.slow) and not links.inline_members and links.look(client):
+            return True
         look = partial(links.look, client)
         if not (streaming and (self.spin(look) or look(SOON_SECONDS))):
             self._ask_and_wait(client, wanted, end)
@@ -210,10 +210,10 @@ class Waiting:
             self._asking.discard(token)
         if on or not self._asking:
             for member in members:
-                member.tell_waiting(on=on)
+                member.tell_waiting(on)
             if self._asking and not on:  # a wait has begun meanwhile: tell the workers that last
                 for member in members:
-                    member.tell_waiting(on=True)
+                    member.tell_waiting(True)
 
     def _release_links(self) -> bool:
         """Close the way up from workers that nobody waits for any more. The caller leads."""

@@ -58,7 +58,9 @@ class GroupCore:
         if index is None:
             made.workers = tuple([worker.copy() for worker in workers])
         else:
-            made.workers = (*workers[:index], workers[index].copy(), *workers[index + 1 :])
+            own = workers[index].copy()
+            alone = len(workers) == 1
+            made.workers = (own,) if alone else (*workers[:index], own, *workers[index + 1 :])
         return made
 
     # Questions ------------------------------------------------------------------------------
@@ -74,6 +76,11 @@ class GroupCore:
         return self.closed or True in [each.done for each in self.workers]
 
     @property
+    def starting(self) -> bool:
+        """Whether a worker has yet to stand by, or to fail."""
+        return ParentState.INITIALIZATION in [each.state for each in self.workers]
+
+    @property
     def opened(self) -> bool:
         """Whether a pass is open in any worker."""
         return True in [each.opened for each in self.workers]
@@ -81,7 +88,9 @@ class GroupCore:
     @property
     def deadline(self) -> float | None:
         """When to call `expire` if nothing arrives before; None: never."""
-        deadlines = [each.deadline for each in self.workers] if self.has_limits else []
+        if not self.has_limits:
+            return None
+        deadlines = [each.deadline for each in self.workers]
         return min([each for each in deadlines if each is not None], default=None)
 
     @property

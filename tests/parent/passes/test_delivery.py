@@ -24,8 +24,9 @@ from farside._parent.decoding import until_cleared
 from farside._parent.passes import batches
 from farside._parent.passes import delivery as delivery_module
 from farside._parent.passes.dealt import Dealt
-from farside._parent.passes.delivery import Delivery, OneAfterAnother
+from farside._parent.passes.delivery import Delivery
 from farside._parent.passes.in_turn import InTurn
+from farside._parent.passes.one_after_another import OneAfterAnother
 from farside._parent.passes.queues import PLAIN, Queue, Source, arrived
 from farside._payload.anchors import of_entry
 from farside._payload.decoder import decode

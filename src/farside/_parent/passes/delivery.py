@@ -98,10 +98,10 @@ class Delivery:
     @property
     def delivered(self) -> int:
         """How many items the loop was given. In any thread."""
-        while True:
-            passed, left_out = self.passed, len(self.left_out)
-            if passed == self.passed:  # else something was taken or left out in between
-                return passed - left_out
+        passed = self.passed
+        while (left_out := len(self.left_out)) and passed != (now := self.passed):
+            passed = now  # something was taken or left out in between
+        return passed - left_out
 
     def not_here(self, why: str, error: Exception) -> list[Any]:
         """Return what the loop gets instead of an item that does not unpickle here, or raise."""
@@ -216,33 +216,3 @@ class Delivery:
             entries.clear()
             self.clear_queues()
         return entries, sources
-
-
-class OneAfterAnother(Delivery):
-    """Gives the loop the items of one iterable: without marks, and as they come."""
-
-    needs = (0,)
-    without_tasks = True
-
-    def __init__(self, first: int = 0, *, counting: bool) -> None:
-        super().__init__(1, counting=counting)
-        self.first = first
-
-    def take(self, workers: Sequence[ParentCore]) -> Block | None:
-        queue = self.queues[0]
-        opened = queue.open(workers[0])
-        if opened is None:
-            return None
-        self._begin_block()
-        entries, source = opened.entries, queue.source
-        if not source.each:
-            queue.given += len(entries)
-        due = self.anchors.due
-        if due or not self.snapshots.empty:
-            first = self.first + self.block[0]
-            self._take_anchors(0, first, entries, source, due=due)
-        return self._end_block(entries, source.needed)
-
-    def place(self, behind: int = 0) -> Place | None:
-        count = self.first + self.delivered - behind
-        return Place(begun=((0, count),) if count else ())

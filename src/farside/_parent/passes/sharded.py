@@ -10,8 +10,9 @@ from ..._protocol.parent import ParentCore
 from ...errors import FarsideWarning
 from ..notes import logger, warn
 from .dealt import Dealt
-from .delivery import Delivery, OneAfterAnother
+from .delivery import Delivery
 from .in_turn import InTurn
+from .one_after_another import OneAfterAnother
 from .queues import arrived
 from .sequence import Given, ItemSequence, Part, Start
 
