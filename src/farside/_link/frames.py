@@ -164,7 +164,8 @@ class Decoder:
                 break
             blocks = self._blocks(view[start + HEADER_SIZE : begin]) if refs else ()
             start = begin + length
-            out.append(_frame((kind, epoch, bytes(view[begin:start]), items, blocks)))
+            whole = bytes(view[begin:start]) if length else b""
+            out.append(_frame((kind, epoch, whole, items, blocks)))
         rest = end - start
         if start and rest:
             self._scratch[:rest] = self._scratch[start:end]

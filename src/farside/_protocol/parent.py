@@ -303,7 +303,7 @@ class ParentCore(ParentMachine):
         Raises:
             ProtocolError: the frame may not come now.
         """
-        if self.done and frame.kind != Status.RECORDS_EMITTED:
+        if self.state is ParentState.DONE and frame.kind != Status.RECORDS_EMITTED:
             return
         status = self.hear(frame.kind, frame.epoch)
         if status is Status.RECORDS_EMITTED:  # whatever else is going on

@@ -5,7 +5,7 @@ The rules that hold for both tables are in `worker`.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, NoReturn, TypeAlias
 
 from ..errors import ProtocolError
 from .codes import IntEnum
@@ -169,7 +169,9 @@ class ParentMachine:
         The `epoch` of a pass to start is above those of all earlier passes. Raise ProtocolError if
         the present state does not allow the event.
         """
-        before, step = self.epoch, self._step(event)
+        before = self.epoch
+        step = PARENT.get((self.state, event)) or self._refuse(event)
+        self.state = step.state
         if event is ParentEvent.START:
             self.epoch = epoch
         return [(cmd, before if cmd is Cmd.STOP_ITERATION else self.epoch) for cmd in step.send]
@@ -186,13 +188,11 @@ class ParentMachine:
             raise ProtocolError(
                 f"the worker sent {status.name} for pass {epoch}; the latest is {self.epoch}"
             )
-        step = self._step((status, _CURRENT if epoch == self.epoch else _OLD))
+        what = status, _CURRENT if epoch == self.epoch else _OLD
+        step = PARENT.get((self.state, what)) or self._refuse(what)
+        self.state = step.state
         return None if step.discards else status
 
-    def _step(self, what: ParentInput) -> ParentStep:
-        step = PARENT.get((self.state, what))
-        if step is None:
-            name = " ".join(part.name for part in (what if isinstance(what, tuple) else (what,)))
-            raise ProtocolError(f"a parent in state {self.state.name} does not expect {name}")
-        self.state = step.state
-        return step
+    def _refuse(self, what: ParentInput) -> NoReturn:
+        name = " ".join(part.name for part in (what if isinstance(what, tuple) else (what,)))
+        raise ProtocolError(f"a parent in state {self.state.name} does not expect {name}")

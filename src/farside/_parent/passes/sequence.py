@@ -113,9 +113,10 @@ class ItemSequence:
         epoch, start = self.epoch(begun), self._loaded or _START
         delivery, plans = self._open(begun, start)
         delivery.epoch, delivery.anchors.verify = epoch, self._takes_anchors
-        delivery.anchors.know(start.anchors)
-        for snapshot in start.snapshots:
-            delivery.snapshots.add(snapshot)
+        if start is not _START:
+            delivery.anchors.know(start.anchors)
+            for snapshot in start.snapshots:
+                delivery.snapshots.add(snapshot)
         told = None if plans is None else [(epoch, self.seed, (0, 0), plan) for plan in plans]
         return delivery, told
 
