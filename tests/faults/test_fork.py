@@ -20,6 +20,7 @@ import pytest
 from farside import (
     BackendUnavailableError,
     IterableClosedError,
+    WorkerExecutor,
     iterate_in_subprocess,
     map_in_workers,
 )
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farside.options import StartMethod
+    from tests.loops import Loop
 
 SHUTDOWN_S = 20
 PROMPT_S = 10
@@ -285,6 +287,34 @@ def test_closing_in_a_forked_child_does_not_touch_the_worker(subprocess_kind: Ki
         in_forked_child(check)
         assert list(iterator) == list(range(1, 1000))
         assert list(numbers) == list(range(1000))
+
+
+def test_a_block_that_a_forked_child_leaves_raises_what_was_raised_in_it(
+    subprocess_kind: Kind, loop: Loop
+) -> None:
+    parent = os.getpid()
+
+    async def leave_both() -> None:
+        async with subprocess_kind.start(partial(jobs.Numbers, 3), wait=False) as numbers:
+            async with WorkerExecutor(1, backend="subprocess", **subprocess_kind.options) as calls:
+                assert calls.submit(abs, -1).result() == 1
+                child = os.fork()
+                if not child:
+                    raise KeyError
+                _, status = await loop.in_thread(partial(os.waitpid, child, 0))
+                assert os.waitstatus_to_exitcode(status) == 7
+                assert calls.submit(abs, -2).result() == 2
+            assert [number async for number in numbers] == [0, 1, 2]
+
+    async def main() -> None:
+        try:
+            await leave_both()
+        except BaseException as error:
+            if os.getpid() == parent:
+                raise
+            os._exit(7 if type(error) is KeyError else 1)
+
+    loop.run(main)
 
 
 def test_collecting_in_a_forked_child_does_not_touch_the_worker(subprocess_kind: Kind) -> None:

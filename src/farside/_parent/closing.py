@@ -107,6 +107,15 @@ def close(client: Client, *, kill: bool) -> bool:
     return all(ended)
 
 
+async def aclose(client: Client) -> bool:
+    """Do the same as `close` without blocking the event loop."""
+    if client.foreign_to:  # asyncio's event loops do not run in a forked child
+        return True
+    from .event_loops import off_loop  # not everybody needs it
+
+    return await off_loop(partial(close, client, kill=False))
+
+
 def _hear_all(client: Client, until: float, problems: list[Exception]) -> None:
     """Read from several workers until all have ended, or the time is over."""
     # `end` waits for one worker at a time. Meanwhile another may end with its finalizers cut off,

@@ -384,9 +384,7 @@ class RemoteIterable(Generic[T_co]):
         A task that is cancelled meanwhile is cancelled after the worker has ended, so within
         ``shutdown_timeout`` seconds.
         """
-        from .event_loops import off_loop
-
-        self._take_end(await off_loop(partial(closing.close, self._current, kill=False)))
+        self._take_end(await closing.aclose(self._current))
 
     def __enter__(self) -> Self:
         """Return self."""

@@ -73,7 +73,7 @@ class Crew:
     def submit(self, work: Work) -> None:
         """Queue a task for the workers; see `WorkerExecutor.submit`."""
         self._pid = self._pid or os.getpid()  # first, as a fork may come at any moment
-        if self._is_foreign():
+        if self.is_foreign():
             raise RuntimeError(
                 "the executor belongs to the process that has forked this one, and was used there; "
                 "make one in each process"
@@ -93,7 +93,7 @@ class Crew:
             if self._pending.withdraw(work):
                 raise
 
-    def _is_foreign(self) -> bool:
+    def is_foreign(self) -> bool:
         """Tell whether the process that forked this one has used the crew: locks may be held."""
         return self._pid not in {None, os.getpid()}
 
@@ -111,7 +111,7 @@ class Crew:
 
     def shut_down(self, *, cancel: bool) -> None:
         """Accept no more tasks, and end the workers when all that were submitted are done."""
-        if self._is_foreign():
+        if self.is_foreign():
             return
         self._pending.closed = True
         try:
@@ -122,7 +122,7 @@ class Crew:
 
     def end_now(self, *, kill: bool) -> None:
         """End the workers, whatever they do."""
-        if self._is_foreign():
+        if self.is_foreign():
             return
         self._force = closing.KILL if kill else closing.TERMINATE
         try:
@@ -137,7 +137,7 @@ class Crew:
         self._wake()
 
     def join(self) -> None:
-        if self._is_foreign():
+        if self.is_foreign():
             return
         threads = with_lock(at_exit.lock, lambda: [*self._threads])
         if threads and threading.current_thread() not in threads:

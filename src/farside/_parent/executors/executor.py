@@ -219,16 +219,16 @@ class WorkerExecutor(Executor, Generic[M_co]):
 
         If the task is cancelled, this ends the workers, as `__exit__` does after Ctrl-C.
         """
-        from ..event_loops import ends_all, off_loop  # not everybody needs it
+        if not self._crew.is_foreign():  # asyncio's event loops do not run in a forked child
+            from ..event_loops import ends_all, off_loop  # not everybody needs it
 
-        leave = partial(self.__exit__, KeyboardInterrupt if ends_all(error) else None)
-        await off_loop(leave, self.terminate_workers)
+            leave = partial(self.__exit__, KeyboardInterrupt if ends_all(error) else None)
+            await off_loop(leave, self.terminate_workers)
 
     def terminate_workers(self) -> None:
         """End the workers at once: waiting calls are cancelled, others get `BrokenWorkersError`.
 
-        A process gets SIGTERM. A subinterpreter cannot be ended by force: it is asked to end, and
-        left behind if it does not.
+        A process gets SIGTERM. A subinterpreter can only be asked to end, and is left behind else.
         """
         self._crew.end_now(kill=False)
 
