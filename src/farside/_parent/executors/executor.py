@@ -228,7 +228,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
     def terminate_workers(self) -> None:
         """End the workers at once: waiting calls are cancelled, others get `BrokenWorkersError`.
 
-        A process gets SIGTERM. A subinterpreter can only be asked to end, and is left behind else.
+        A process gets SIGTERM. A subinterpreter is asked to end, and left behind if it does not.
         """
         self._crew.end_now(kill=False)
 
