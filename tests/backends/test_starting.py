@@ -10,7 +10,7 @@ import pytest
 
 from farside._backends.starting import start
 from farside._payload.job import Job
-from farside._system.signals import defer_sigint
+from farside._system.signals import defer_signals
 from farside.errors import LinkClosedError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_a_job_that_cannot_be_sent(worker: Any) -> None:
 
 def test_what_runs_it_may_fail_afterwards(worker: Any) -> None:
     def run(work: Callable[[], Any]) -> None:
-        defer_sigint(work)
+        defer_signals(work)
         raise TimeoutError
 
     with pytest.raises(TimeoutError):

@@ -304,7 +304,7 @@ def test_a_pass_that_was_given_up_before_it_began_does_not_begin_later(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("farside._parent.steps.defer_sigint", strike)
+        patched.setattr("farside._parent.steps.defer_signals", strike)
         with pytest.raises(KeyboardInterrupt):
             enter_iteration_mode(client)
     client.post(lambda _: None)

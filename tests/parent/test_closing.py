@@ -67,7 +67,7 @@ def test_to_drop_what_was_closed_is_no_step_that_ctrl_c_can_strike() -> None:
     """Python drops what is raised in a finalizer, a KeyboardInterrupt too."""
     client, _ = scripted.client()
     steps: list[Any] = []
-    client._defer_sigint = steps.append  # type: ignore[assignment]
+    client._defer_signals = steps.append  # type: ignore[assignment]
     closing.close(client, kill=False)
     client.abandon()
     assert steps == []

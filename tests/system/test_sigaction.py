@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside._system import signals
-from farside._system.signals import defer_sigint
+from farside._system.signals import defer_signals
 from tests.faults.interrupting import Alarm, alarming, strike_at
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ WAYS: list[Callable[[], None]] = [by_c_code, restarting, dumping]
 
 @pytest.fixture(autouse=True)
 def _handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(signals, "_ask_kernel", None)
+    monkeypatch.setattr(signals._interrupt, "_ask_kernel", None)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     faulthandler.unregister(signal.SIGINT)
@@ -61,16 +61,16 @@ def _handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("install", WAYS)
 def test_it_is_there_meanwhile_and_afterwards(install: Callable[[], None], *, known: bool) -> None:
     if known:
-        defer_sigint(lambda: None)
+        defer_signals(lambda: None)
     pythons = action()
     install()
     foreign = action()
     assert foreign != pythons
-    assert defer_sigint(lambda: defer_sigint(action)) == foreign
+    assert defer_signals(lambda: defer_signals(action)) == foreign
     assert action() == foreign
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    assert defer_sigint(action) == action() == pythons
+    assert defer_signals(action) == action() == pythons
 
 
 def test_code_in_c_that_calls_pythons_handler_is_held_back_with_it(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_code_in_c_that_calls_pythons_handler_is_held_back_with_it(tmp_path: Pat
         faulthandler.register(signal.SIGINT, file=file, chain=True)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                defer_sigint(work)
+                defer_signals(work)
         faulthandler.unregister(signal.SIGINT)
         file.seek(0)
         assert file.read().count("in work") == 2
@@ -98,7 +98,7 @@ def test_another_signal_leaves_it_in_its_place(install: Callable[[], None]) -> N
     alarms = 0
     with alarming():
         while strike_at(
-            alarms + 1, lambda: defer_sigint(lambda: None), signal.SIGUSR1, Alarm
+            alarms + 1, lambda: defer_signals(lambda: None), signal.SIGUSR1, Alarm
         ).raised:
             alarms += 1
             assert action() == foreign
@@ -112,7 +112,7 @@ def refuse(_: object) -> NoReturn:
 
 @pytest.mark.parametrize("odd", [None, SimpleNamespace(PyDLL=refuse), SimpleNamespace(PyDLL=str)])
 def test_where_the_kernel_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, odd: Any) -> None:
-    monkeypatch.setattr(signals, "_ask_kernel", None)
+    monkeypatch.setattr(signals._interrupt, "_ask_kernel", None)
     monkeypatch.setitem(sys.modules, "ctypes", odd)
     monkeypatch.delitem(sys.modules, "farside._system.sigaction", raising=False)
     steps: list[int] = []
@@ -122,6 +122,6 @@ def test_where_the_kernel_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, odd: 
         steps.append(1)
 
     with pytest.raises(KeyboardInterrupt):
-        defer_sigint(be_struck)
+        defer_signals(be_struck)
     assert steps == [1], "it is held back all the same"
-    assert defer_sigint(lambda: "done") == "done"
+    assert defer_signals(lambda: "done") == "done"

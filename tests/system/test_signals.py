@@ -1,7 +1,8 @@
-"""defer_sigint: steps that Ctrl-C does not cut in two."""
+"""defer_signals: steps that Ctrl-C, a time limit or a request to end does not cut in two."""
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import sys
 import threading
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside._system import signals
-from farside._system.signals import defer_sigint, try_lock, with_lock
+from farside._system.signals import defer_signals, try_lock, with_lock
 from tests.children import forked, run_python
 from tests.faults.interrupting import Alarm, alarming, strike_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+    from typing import NoReturn
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +57,7 @@ def interrupt(steps: list[str]) -> None:
         signal.raise_signal(signal.SIGINT)
         steps.append("whole")
 
-    defer_sigint(work)
+    defer_signals(work)
 
 
 def test_the_interrupt_comes_after_the_step() -> None:
@@ -66,7 +69,7 @@ def test_the_interrupt_comes_after_the_step() -> None:
 
 
 def test_without_an_interrupt_nothing_happens() -> None:
-    assert defer_sigint(lambda: "done") == "done"
+    assert defer_signals(lambda: "done") == "done"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -78,7 +81,7 @@ def test_a_handler_of_the_users_is_called_once() -> None:
         signal.raise_signal(signal.SIGINT)
         assert calls == []
 
-    defer_sigint(lambda: defer_sigint(work))
+    defer_signals(lambda: defer_signals(work))
     assert calls == [signal.SIGINT]
 
 
@@ -90,28 +93,29 @@ def test_what_is_held_back_within_waits_for_the_end_of_the_outermost_step() -> N
         steps.append("after it")
 
     with pytest.raises(KeyboardInterrupt):
-        defer_sigint(work)
+        defer_signals(work)
     with pytest.raises(KeyboardInterrupt):
-        defer_sigint(partial(defer_sigint, work), once=True)
+        defer_signals(partial(defer_signals, work), once=True)
     assert steps == ["whole", "after it"] * 2
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_interrupt_whose_handler_was_cut_off_does_not_come_later() -> None:
-    signals._came.append(None)  # as one leaves it that strikes just before the handler is called
-    assert defer_sigint(lambda: "done") == "done"
+    # As an exception leaves it that strikes just before the handler is called.
+    signals._interrupt._came.append(None)
+    assert defer_signals(lambda: "done") == "done"
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
 def test_where_no_python_code_would_run_nothing_is_done(handler: signal.Handlers) -> None:
     signal.signal(signal.SIGINT, handler)
-    assert defer_sigint(lambda: signal.getsignal(signal.SIGINT)) is handler
+    assert defer_signals(lambda: signal.getsignal(signal.SIGINT)) is handler
 
 
 def test_other_threads_do_nothing() -> None:
     def look() -> object:
         assert threading.current_thread() is not threading.main_thread()
-        return defer_sigint(lambda: signal.getsignal(signal.SIGINT))
+        return defer_signals(lambda: signal.getsignal(signal.SIGINT))
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(look).result() is signal.default_int_handler
@@ -123,7 +127,7 @@ def test_an_error_of_the_step_is_kept_beside_the_interrupt() -> None:
         raise ValueError("mine")
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        defer_sigint(fail)
+        defer_signals(fail)
     assert isinstance(caught.value.__context__, ValueError)
 
 
@@ -137,7 +141,7 @@ def test_a_second_interrupt_is_not_held_back_where_it_is_asked_for() -> None:
         steps.append("held back again")
 
     with pytest.raises(KeyboardInterrupt):
-        defer_sigint(insist, once=True)
+        defer_signals(insist, once=True)
     assert steps == ["held back"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -146,7 +150,7 @@ def test_another_signal_leaves_the_handler_in_its_place() -> None:
     alarms = 0
     with alarming():
         while strike_at(
-            alarms + 1, lambda: defer_sigint(lambda: None), signal.SIGUSR1, Alarm
+            alarms + 1, lambda: defer_signals(lambda: None), signal.SIGUSR1, Alarm
         ).raised:
             alarms += 1
             assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -165,8 +169,8 @@ def test_a_child_that_another_thread_forks_meanwhile_is_interrupted(*, once: boo
         return pool.submit(forked, be_interrupted).result()
 
     with ThreadPoolExecutor(1) as pool:
-        assert defer_sigint(fork, once=once) == 0
-        assert defer_sigint(lambda: defer_sigint(fork), once=once) == 0
+        assert defer_signals(fork, once=once) == 0
+        assert defer_signals(lambda: defer_signals(fork), once=once) == 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -180,11 +184,108 @@ def test_a_handler_that_was_held_back_is_not_kept(*, once: bool) -> None:
 
     kept = Handler()
     before = signal.signal(signal.SIGINT, kept)
-    defer_sigint(int, once=once)
+    defer_signals(int, once=once)
     signal.signal(signal.SIGINT, before)
     gone = weakref.ref(kept)
     del kept
     assert gone() is None
+
+
+@pytest.fixture(params=[signal.SIGALRM, signal.SIGTERM])
+def other(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """Another signal that is held back, whose handler raises `Alarm`."""
+
+    def strike(*_: object) -> NoReturn:
+        raise Alarm
+
+    number: signal.Signals = request.param
+    before = signal.signal(number, strike)
+    yield number
+    signal.signal(number, before)
+
+
+def test_the_handler_of_another_signal_runs_after_the_step(other: signal.Signals) -> None:
+    handler, steps = signal.getsignal(other), list[str]()
+
+    def work() -> None:
+        signal.raise_signal(other)
+        steps.append("whole")
+
+    for step in (work, partial(defer_signals, work)):
+        with pytest.raises(Alarm):
+            defer_signals(step)
+        assert signal.getsignal(other) is handler
+    assert steps == ["whole", "whole"]
+    assert defer_signals(lambda: "done") == "done"
+
+
+def test_both_signals_are_held_back_at_once(other: signal.Signals) -> None:
+    steps: list[str] = []
+
+    def work() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(other)
+        steps.append("whole")
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        defer_signals(work)
+    assert steps == ["whole"]
+    assert isinstance(caught.value.__context__, Alarm)
+
+
+def test_another_signal_is_held_back_where_sigint_is_ignored(other: signal.Signals) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    steps: list[str] = []
+
+    def work() -> None:
+        signal.raise_signal(other)
+        steps.append("whole")
+
+    with pytest.raises(Alarm):
+        defer_signals(work)
+    assert steps == ["whole"]
+
+
+def test_another_signal_is_not_held_back_where_the_work_may_take_long(
+    other: signal.Signals,
+) -> None:
+    steps: list[str] = []
+
+    def work() -> None:
+        signal.raise_signal(other)
+        steps.append("whole")
+
+    with pytest.raises(Alarm):
+        defer_signals(work, once=True)
+    assert steps == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_c_code_does_at_another_signal_stays(other: signal.Signals, tmp_path: Path) -> None:
+    def work() -> None:
+        signal.raise_signal(other)
+        steps.append("whole")
+
+    steps: list[str] = []
+    with (tmp_path / "stacks").open("w+") as file:
+        faulthandler.register(other, file=file, chain=True)
+        for _ in range(2):
+            with pytest.raises(Alarm):
+                defer_signals(work)
+        faulthandler.unregister(other)
+        file.seek(0)
+        assert file.read().count("in work") == 2
+    assert steps == ["whole", "whole"]
+
+
+@pytest.mark.parametrize("other", [signal.SIGTERM], indirect=True)  # `forked` uses SIGALRM
+def test_a_child_that_another_thread_forks_meanwhile_has_the_handler(other: signal.Signals) -> None:
+    def be_struck() -> None:
+        with pytest.raises(Alarm):
+            signal.raise_signal(other)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert defer_signals(lambda: pool.submit(forked, be_struck).result()) == 0
 
 
 def test_no_interrupt_leaves_a_lock_locked() -> None:
@@ -255,17 +356,17 @@ def test_the_handler_is_put_back_whatever_another_handler_raises() -> None:
     def work() -> None:
         """Do nothing."""
 
-    before = signal.signal(signal.SIGALRM, strike)
+    before = signal.signal(signal.SIGVTALRM, strike)
     try:
         end = time.monotonic() + 1
         while time.monotonic() < end:
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.0002)
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0.0002)
                 while True:
-                    defer_sigint(work)
+                    defer_signals(work)
             except AlarmError:
                 pass
             assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

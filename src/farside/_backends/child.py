@@ -23,7 +23,7 @@ from time import monotonic, sleep
 from .._link.writer import wait_for
 from .._system.descriptors import Descriptor, opened
 from .._system.process_states import fields, is_ending
-from .._system.signals import defer_sigint, with_lock
+from .._system.signals import defer_signals, with_lock
 from ..errors import LinkClosedError
 
 FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGALRM"})
@@ -147,7 +147,7 @@ class Child:
         return code
 
     def _look(self, *, last: bool = False) -> bool:
-        return defer_sigint(lambda: with_lock(self._lock, lambda: self._take_status(last=last)))
+        return defer_signals(lambda: with_lock(self._lock, lambda: self._take_status(last=last)))
 
     def _take_status(self, *, last: bool) -> bool:
         """Record the end of the process, once its status is known or will not be known any more.

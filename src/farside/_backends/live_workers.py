@@ -18,7 +18,7 @@ from functools import partial
 from weakref import WeakValueDictionary
 
 from .._system.monkey_patches import in_the_way
-from .._system.signals import at_fork, defer_sigint
+from .._system.signals import at_fork, defer_signals
 from .._system.weak_values import alive
 from .._worker import load, threads
 from .base import ExitStatus, Worker, unavailable
@@ -105,7 +105,7 @@ def before_exit(work: Callable[[], object]) -> None:
     try:
         _starting.add(token)
         _check_exit()  # after the token was added: `close_all` does both in reverse order
-        defer_sigint(work)
+        defer_signals(work)
     finally:
         _starting.discard(token)
 
@@ -162,7 +162,7 @@ def _whole(work: Callable[[], object]) -> None:
     # Python crashes if a subinterpreter still runs as the process ends. And Ctrl-C only asks for
     # the end of the process, which is coming anyway.
     with contextlib.suppress(KeyboardInterrupt):
-        defer_sigint(work)
+        defer_signals(work)
 
 
 def _end(workers: list[Worker], deadline: float) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from .._payload import pickling
 from .._payload.job import JOB, Job
-from .._system.signals import defer_sigint, start_thread
+from .._system.signals import defer_signals, start_thread
 from ..errors import LinkClosedError
 from . import live_workers
 from .base import Worker
@@ -23,7 +23,7 @@ W = TypeVar("W", bound=Worker)
 def start(
     begin: Callable[[], W],
     job: Job | None = None,
-    run: Callable[[Callable[[], object]], object] = defer_sigint,
+    run: Callable[[Callable[[], object]], object] = defer_signals,
 ) -> W:
     """Start a worker by `begin`, which `run` calls, and send it `job`, unless it has one already.
 
@@ -83,7 +83,7 @@ def within(seconds: float, work: Callable[[], object]) -> None:
     except RuntimeError:  # no more threads can be had, or no daemonic ones in this interpreter
         if not begun.acquire(blocking=False):  # it runs: a signal handler has raised the error
             raise
-        defer_sigint(work, once=True)
+        defer_signals(work, once=True)
         return
     _wait(over, seconds)
     if errors:

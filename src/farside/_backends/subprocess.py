@@ -19,7 +19,7 @@ from .._system.cgroup import OomKills
 from .._system.descriptors import Descriptor, check_room, inherited, pipe, with_standard_filled
 from .._system.monkey_patches import patched
 from .._system.process_states import is_ending, is_stopped, signal_name
-from .._system.signals import defer_sigint
+from .._system.signals import defer_signals
 from .._worker.process import main
 from ..errors import WorkerTimeoutError
 from . import live_workers, preparation
@@ -60,7 +60,7 @@ class SubprocessBackend(Backend):
         # multiprocessing is not made to be interrupted in the middle: its child would find no job,
         # and its locks might stay locked. But a fork server that first imports the main module may
         # take long, so a second Ctrl-C is not deferred.
-        run: Callable[[Callable[[], object]], object] = partial(defer_sigint, once=True)
+        run: Callable[[Callable[[], object]], object] = partial(defer_signals, once=True)
         if options.init_timeout is not None and method == "forkserver":
             run = partial(_run_in_time, options.init_timeout)
         return start(begin, job if by_link else None, run)

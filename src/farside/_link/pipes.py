@@ -23,7 +23,7 @@ from .._memory.mapping import CONTROL_BYTES, SECOND_PART, Mapping
 from .._memory.parts import Part, Ref, size
 from .._system import sigpipe
 from .._system.descriptors import Descriptor, opened
-from .._system.signals import defer_sigint, with_lock
+from .._system.signals import defer_signals, with_lock
 from ..errors import LinkClosedError
 from .base import Gauges, Link
 from .control import (
@@ -99,7 +99,7 @@ class PipeLink(Link):
 
     def flush(self) -> None:
         with suppress(LinkClosedError):  # `read` raises it
-            defer_sigint(lambda: sigpipe.guarded(self._writer.write_what_fits))
+            defer_signals(lambda: sigpipe.guarded(self._writer.write_what_fits))
 
     def acknowledge(self, epoch: int, total: int) -> None:
         if epoch > self._latest[0]:

@@ -27,7 +27,7 @@ _READS = 16  # of the pipe in a row, at most: about 1 ms, as the worker may keep
 
 
 class FrameReader:
-    """Reads frames from a non-blocking pipe. One thread at a time reads, with SIGINT deferred."""
+    """Reads frames from a non-blocking pipe. One thread at a time reads, with signals deferred."""
 
     def __init__(self, end: Descriptor, decoder: Decoder) -> None:
         self.end = end
@@ -71,7 +71,7 @@ class FrameReader:
         finally:
             self._busy = False
         # Anything else that was raised between reading and decoding (by the handler of a signal
-        # other than SIGINT) leaves the stream out of step; then no later frame is trusted.
+        # that is not deferred) leaves the stream out of step; then no later frame is trusted.
         self._in_step = True
         if not count:
             cut = " in the middle of a frame" if self._decoder.partial else ""

@@ -55,7 +55,7 @@ class Leases:
     def lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
         """Return a writable view of a block, or of a copy of it.
 
-        An exception of a signal handler in here may lose the block: see `signals.defer_sigint`.
+        An exception of a signal handler in here may lose the block: see `signals.defer_signals`.
         """
         if slot >= SLOTS or offset + nbytes > self._arena_bytes:
             raise ProtocolError(f"no block: slot {slot}, {nbytes} bytes at {offset}")

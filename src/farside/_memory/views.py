@@ -21,7 +21,7 @@ from functools import cache, partial
 from weakref import WeakValueDictionary, ref
 
 from .._system.descriptors import Descriptor, with_standard_filled
-from .._system.signals import at_fork, defer_sigint, try_lock
+from .._system.signals import at_fork, defer_signals, try_lock
 from .._system.weak_values import alive
 
 TYPE_CHECKING = False
@@ -154,7 +154,7 @@ def _maker(kind: Any) -> Callable[[memoryview], Any]:
 
 def _before_fork() -> None:
     try:
-        defer_sigint(_look_around)
+        defer_signals(_look_around)
     except BaseException:  # of a signal handler: Python prints it, and the fork goes on
         _look_around()
         raise
@@ -178,7 +178,7 @@ def _look_around() -> None:
 
 def _settle() -> None:
     """Keep the leases that a forked child has too, unless another thread is just forking."""
-    defer_sigint(partial(try_lock, _lock, _settle_now))
+    defer_signals(partial(try_lock, _lock, _settle_now))
 
 
 def _settle_now() -> None:

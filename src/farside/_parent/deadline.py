@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .._protocol.group import GroupCore
-from .._system.signals import defer_sigint
+from .._system.signals import defer_signals
 
 if TYPE_CHECKING:
     from .client import Client
@@ -50,7 +50,7 @@ def end_to_wait(
     # otherwise might lack the note, and time in which nobody waits would count.
     if client.core.has_limits and client.waiting.is_last() and not client.foreign_to:
         # (In a forked child, the lock may be held by a thread that exists only in the parent.)
-        defer_sigint(partial(client.change, lambda: note(client.core)))
+        defer_signals(partial(client.change, lambda: note(client.core)))
 
 
 def pause(client: Client) -> None:

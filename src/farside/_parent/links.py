@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .._payload import handlers
 from .._protocol.effects import BROKEN
-from .._system.signals import defer_sigint
+from .._system.signals import defer_signals
 from .._system.wakeup import Wakeup
 from ..errors import LinkClosedError, ProtocolError
 from . import closing, received
@@ -98,7 +98,7 @@ class Links:
         came = False
         for member in client.members:
             if member.frames:
-                came = defer_sigint(partial(self._at_it, received.take_in, client, member)) or came
+                came = defer_signals(partial(self._at_it, received.take_in, client, member)) or came
         return came
 
     def _await(
@@ -196,10 +196,10 @@ class Links:
             try:
                 member.link.go_on()
             except ProtocolError as error:
-                return defer_sigint(partial(self._give_up, client, member, error))
-        # SIGINT is deferred once for reading and handling. The result is True for an inline worker:
+                return defer_signals(partial(self._give_up, client, member, error))
+        # Signals are deferred once for reading and handling. True is returned for an inline worker:
         # it may have more to send, and has no descriptor that would show this.
-        return defer_sigint(partial(self._at_it, self._read_now, client, member)) or here
+        return defer_signals(partial(self._at_it, self._read_now, client, member)) or here
 
     def _at_it(
         self, work: Callable[[Client, Member], bool], client: Client, member: Member
@@ -215,7 +215,7 @@ class Links:
                 self._cut = member
             raise
         finally:
-            client.taking_in = None  # the handler of a deferred SIGINT runs after this
+            client.taking_in = None  # the handlers of deferred signals run after this
 
     def _read_now(self, client: Client, member: Member) -> bool:
         came = self._read_once(client, member)

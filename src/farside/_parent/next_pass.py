@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from .._system.signals import defer_sigint
+from .._system.signals import defer_signals
 from .messages_for_people import pass_open
 
 if TYPE_CHECKING:
@@ -45,4 +45,4 @@ def change(client: Client, method: str, look: Callable[[], Callable[[int], objec
         found(client.core.epoch)
 
     # With the lock: else another thread might begin a pass in the middle.
-    defer_sigint(partial(client.change, work))
+    defer_signals(partial(client.change, work))

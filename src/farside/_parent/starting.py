@@ -19,7 +19,7 @@ from .._protocol.group import GroupCore
 from .._protocol.messages import Cmd
 from .._protocol.parent_machine import ParentState
 from .._protocol.recovery import pause_before
-from .._system.signals import defer_sigint, start_thread
+from .._system.signals import defer_signals, start_thread
 from ..errors import FarsideError, LinkClosedError, WorkerRestartedWarning
 from . import choosing, messages_for_people
 from .closing import close, end
@@ -125,7 +125,7 @@ def launch(client: Client, member: Member, pickles: Pickles | None = None) -> No
     worker.wake = client.waiting.wake
     try:
         # With the lock: otherwise a command that another thread sends now might be kept for good.
-        defer_sigint(partial(client.change, partial(member.attach, worker)))
+        defer_signals(partial(client.change, partial(member.attach, worker)))
         client.waiting.links.add(member)
     except BaseException:
         worker.link.close()  # it ends by itself

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from .._protocol.group import GroupCore
-from .._system.signals import defer_sigint, try_lock, with_lock
+from .._system.signals import defer_signals, try_lock, with_lock
 from ..errors import ProtocolError
 from .wait import Waiting
 
@@ -56,7 +56,7 @@ class Steps:
 
     # Finalizers use these attributes, as they find no global names while Python exits.
     _try_lock = staticmethod(try_lock)
-    _defer_sigint = staticmethod(defer_sigint)
+    _defer_signals = staticmethod(defer_signals)
 
     def __init__(self, core: GroupCore) -> None:
         self.core = core
@@ -76,7 +76,7 @@ class Steps:
         """
         made = _Event(event, index)
         self._mailbox.append(made)
-        defer_sigint(partial(with_lock, self._lock, self._empty))
+        defer_signals(partial(with_lock, self._lock, self._empty))
         if self._mailbox:
             self._empty_if_free()
         if made.error is not None:
@@ -92,7 +92,7 @@ class Steps:
     def change(self, work: Callable[[], object]) -> None:
         """With the lock, do work, such as several steps of the core; then empty the mailbox.
 
-        The caller defers SIGINT. A step that is not allowed leaves the core as it was before it.
+        The caller defers signals. A step that is not allowed leaves the core as it was before it.
         """
         try:
             with_lock(self._lock, partial(self._empty, work))
@@ -124,7 +124,7 @@ class Steps:
     def _empty_if_free(self) -> None:
         # A loop: while this thread held the lock, another may have left an event for it to handle.
         while self._mailbox and not self._stepping:
-            if not self._defer_sigint(partial(self._try_lock, self._lock, self._empty)):
+            if not self._defer_signals(partial(self._try_lock, self._lock, self._empty)):
                 return
 
     def _empty(self, work: Callable[[], object] | None = None) -> bool:

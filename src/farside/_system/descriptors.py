@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from .._in_c import partial
 from ..errors import LinkClosedError
-from .signals import at_fork, defer_sigint, try_lock
+from .signals import at_fork, defer_signals, try_lock
 from .standard import above_standard, closed_standard, fill_standard
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ _filled: list[int] = []  # which descriptors are open only since there are fille
 
 
 def _guarded(work: Callable[[], T]) -> T:
-    return defer_sigint(lambda: _with_patience(work))
+    return defer_signals(lambda: _with_patience(work))
 
 
 def _with_patience(work: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""Finds out what the kernel does at SIGINT, where code in C has a say in it.
+"""Finds out what the kernel does at a signal, where code in C has a say in it.
 
 Python knows only its own handlers. When it sets one, it replaces what code in C has installed
 (`faulthandler.register`, the runtime of another language), and undoes `signal.siginterrupt`.
@@ -7,7 +7,7 @@ Python knows only its own handlers. When it sets one, it replaces what code in C
 from __future__ import annotations
 
 import ctypes  # nothing else can ask the kernel
-from _signal import SIGINT, signal  # type: ignore[import-not-found]
+from _signal import signal  # type: ignore[import-not-found]
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -26,23 +26,24 @@ and is put back needlessly.)"""
 
 
 class Sigaction:
-    """Tells whether code in C has a say in SIGINT. The main thread alone may ask.
+    """Tells whether code in C has a say in a signal. The main thread alone may ask.
 
     To learn how the kernel sees a handler of Python's, the present one is set once. Raise OSError
     if Python may not look into the C library or is linked statically, and AttributeError if the
     library has no ``sigaction``.
     """
 
-    def __init__(self, handler: Any) -> None:
+    def __init__(self, number: int, handler: Any) -> None:
         self._call = ctypes.PyDLL(None).sigaction  # releasing the GIL would cost more
         self._buffer = ctypes.create_string_buffer(_STRUCT_BYTES)
         view = memoryview(self._buffer).cast("B")
         self._handler, self._flags = view[_HANDLER], view[_FLAGS]  # one call each, to look at them
-        self._ask = partial(self._call, int(SIGINT), None, ctypes.byref(self._buffer))
+        self._number = int(number)
+        self._ask = partial(self._call, self._number, None, ctypes.byref(self._buffer))
         self._pythons = b"", b""
         beneath = self.foreign()
         assert beneath is not None
-        _in_one(partial(signal, SIGINT, handler), beneath(self._ask))()
+        _in_one(partial(signal, number, handler), beneath(self._ask))()
         self._pythons = bytes(self._handler), bytes(self._flags)
 
     def foreign(self) -> Callable[[Step], Step] | None:
@@ -52,7 +53,7 @@ class Sigaction:
         if self._handler == handler and self._flags == flags:
             return None
         kept = ctypes.create_string_buffer(self._buffer.raw, _STRUCT_BYTES)
-        put_back = partial(self._call, int(SIGINT), kept, None)
+        put_back = partial(self._call, self._number, kept, None)
         return lambda step: _in_one(step, put_back)
 
 

@@ -1,20 +1,22 @@
-"""Steps that Ctrl-C must not cut in two.
+"""Steps that Ctrl-C, a time limit or a request to end must not cut in two.
 
-Python runs the handler of SIGINT in the main thread, between any two bytecodes, and by default it
-raises KeyboardInterrupt there: after bytes were read and before they were decoded, for example.
-Then the stream is out of step, and the worker is lost. So the few steps that change the state of
-a stream or of the protocol hold the handler back, for microseconds. Waiting is not among them.
+Python runs the handler of a signal in the main thread, between any two bytecodes. That of SIGINT
+raises KeyboardInterrupt there by default, and programs have handlers of SIGALRM and SIGTERM that
+raise: after bytes were read and before they were decoded, for example. Then the stream is out of
+step, and the worker is lost. So the few steps that change the state of a stream or of the protocol
+hold these handlers back, for microseconds. Waiting is not among them.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
 # These are what the functions of `signal` call. Those turn each result into a member of an
 # enumeration, which takes five times as long as the rest, and a loop over small items makes these
 # calls for each frame. And `signal` would take time to import.
-from _signal import SIGINT, getsignal, signal  # type: ignore[import-not-found]
+from _signal import SIGINT, SIGTERM, getsignal, signal
 
 from .._in_c import SimpleNamespace, get_ident, partial
 
@@ -44,75 +46,96 @@ _main_ident = main_ident()  # the thread that runs handlers; None: none does, in
 here = SimpleNamespace(pid=os.getpid())  # this process; its number, known without a system call
 
 
-def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
-    """Call `work`, and let no handler of SIGINT that is written in Python run meanwhile.
+class _Deferred:
+    """A signal whose handler can be held back."""
 
-    If the signal has come, the handler runs at the end instead. Only the main thread has to do
-    anything. A handler of another signal may still raise in the middle; even then, the handler of
-    SIGINT is put back. Handlers of SIGINT in C stay in force, meanwhile and afterwards.
-    (A context manager could not promise that: Python 3.14 looks for signals between a call of
-    ``__enter__`` and the block.)
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._held: Any = None  # the handler that is held back
+        self._came: list[FrameType | None] = []  # the frame in which a signal came meanwhile
+        # `Sigaction.foreign`, once it was needed; if the kernel cannot be asked, it returns None.
+        self._ask_kernel: Callable[[], Any] | None = None
+        self.note = self._note  # one object, by which the handler that is there is known
 
-    The result of the work is lost if the handler raises at the end. With `once`, a second signal is
-    not held back: a user who presses Ctrl-C again, while the work has to wait after all, means it.
-    """
-    global _held  # noqa: PLW0603  there is one for the process
-    if get_ident() != _main_ident:
-        return work()
-    handler = getsignal(SIGINT)
-    if handler is _note or not callable(handler):  # it is held back already, or runs nothing
-        return work()
-    ask = _ask_kernel or _learn_to_ask(handler)
-    if ask is None:
-        return work()
-    foreign = ask()
-    _came.clear()  # an exception may have struck at the end of an earlier call
-    _held = handler
-    if once or foreign is not None:
-        return _defer_with_care(work, handler, foreign, once=once)
-    try:
-        signal(SIGINT, _note)
-        return work()
-    finally:
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if not self._came:
+            self._came.append(frame)
+
+    def defer(self, work: Callable[[], T], handler: Any, *, once: bool = False) -> T:
+        """Do the work of `defer_signals` with this signal, which has this handler."""
+        ask = self._ask_kernel or self._learn_to_ask(handler)
+        if ask is None:
+            return work()
+        foreign, number = ask(), self.number
+        self._came.clear()  # an exception may have struck at the end of an earlier call
+        self._held = handler
+        if once or foreign is not None:
+            return self._defer_with_care(work, handler, foreign, once=once)
         try:
-            signal(SIGINT, handler)  # at once: before it, no code of Python can be interrupted
-        except BaseException:  # of the handler of another signal, which `signal` runs first
-            signal(SIGINT, handler)
-            raise
-        _held = None  # it may refer to much: that of asyncio has its task
-        if _came:
-            handler(SIGINT, _came.pop())
+            signal(number, self.note)
+            return work()
+        finally:
+            try:
+                signal(number, handler)  # at once: before it, no code of Python can be interrupted
+            except BaseException:  # of the handler of another signal, which `signal` runs first
+                signal(number, handler)
+                raise
+            self._held = None  # it may refer to much: that of asyncio has its task
+            if self._came:
+                handler(number, self._came.pop())
 
-
-_held: Any = None  # the handler that is held back
-_came: list[FrameType | None] = []  # the frame in which the SIGINT came that is held back
-
-
-def _note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    if not _came:
-        _came.append(frame)
-
-
-def _defer_with_care(work: Callable[[], T], handler: Any, foreign: Any, *, once: bool) -> T:
-    """Do the work of `defer_sigint` when code in C has a say in SIGINT, or with `once`."""
-    global _held  # noqa: PLW0603  as in `defer_sigint`
-    came: list[FrameType | None] = [] if once else _came
-    hold = partial(signal, SIGINT, partial(_note_first, came, handler) if once else _note)
-    release = partial(signal, SIGINT, handler)
-    if foreign is not None:
-        hold, release = foreign(hold), foreign(release)
-    try:
-        hold()
-        return work()
-    finally:
+    def _defer_with_care(
+        self, work: Callable[[], T], handler: Any, foreign: Any, *, once: bool
+    ) -> T:
+        """Do the work of `defer` when code in C has a say in the signal, or with `once`."""
+        number = self.number
+        came: list[FrameType | None] = [] if once else self._came
+        note = partial(_note_first, came, handler) if once else self.note
+        hold, release = partial(signal, number, note), partial(signal, number, handler)
+        if foreign is not None:
+            hold, release = foreign(hold), foreign(release)
         try:
-            release()
-        except BaseException:  # as in `defer_sigint`
-            release()
-            raise
-        _held = None
-        if came:
-            handler(SIGINT, came.pop())
+            hold()
+            return work()
+        finally:
+            try:
+                release()
+            except BaseException:  # as in `defer`
+                release()
+                raise
+            self._held = None
+            if came:
+                handler(number, came.pop())
+
+    def _learn_to_ask(self, handler: Any) -> Callable[[], Any] | None:
+        global _main_ident  # noqa: PLW0603  it is that of the process
+        if sys.version_info >= (3, 13):
+            import _interpreters
+
+            if _interpreters.get_current()[0] != 0:  # a subinterpreter, run by the main thread
+                _main_ident = None
+                return None
+        try:
+            from .sigaction import Sigaction  # workers need none
+
+            self._ask_kernel = Sigaction(self.number, handler).foreign
+        except (ImportError, OSError, AttributeError):
+            self._ask_kernel = type(None)
+        return self._ask_kernel
+
+    def begin_in_child(self) -> None:
+        """Put back, in a forked child, a handler that was held back.
+
+        Another thread may have been in the middle of `defer`, which goes on only in the parent.
+        """
+        handler = installed = getsignal(self.number)
+        if handler is self.note:
+            handler = self._held
+        if isinstance(handler, partial) and handler.func is _note_first:
+            handler = handler.args[1]
+        if handler is not installed and self._ask_kernel is not None:
+            put_back, foreign = partial(signal, self.number, handler), self._ask_kernel()
+            (put_back if foreign is None else foreign(put_back))()
 
 
 def _note_first(
@@ -124,48 +147,46 @@ def _note_first(
         came.append(frame)
 
 
-def _begin_in_child() -> None:
-    """Put back, in a forked child, a handler of SIGINT that `defer_sigint` was holding back.
+_ALARM = getattr(_signal, "SIGALRM", SIGTERM)  # Windows has none
+_interrupt, _others = _Deferred(SIGINT), [_Deferred(each) for each in {_ALARM, SIGTERM}]
 
-    Another thread may have been in the middle of that call, which goes on only in the parent.
+
+def defer_signals(work: Callable[[], T], *, once: bool = False) -> T:
+    """Call `work`, and let no handler of these signals that is written in Python run meanwhile.
+
+    If a signal has come, its handler runs at the end instead. Only the main thread has to do
+    anything. A handler of yet another signal may still raise in the middle; even then, the handlers
+    are put back. Handlers in C stay in force, meanwhile and afterwards. (A context manager could
+    not promise that: Python 3.14 looks for signals between a call of ``__enter__`` and the block.)
+
+    The result of the work is lost if a handler raises at the end. With `once`, the work may take
+    long, so only SIGINT is held back, and of two only the first: a user who presses Ctrl-C again
+    means it.
     """
+    if get_ident() != _main_ident:
+        return work()
+    if (getsignal(_ALARM) or getsignal(SIGTERM)) and not once:  # without a handler, each is 0
+        for each in _others:
+            handler = getsignal(each.number)
+            if callable(handler) and handler is not each.note:
+                work = partial(each.defer, work, handler)
+    handler = getsignal(SIGINT)
+    if handler is _interrupt.note or not callable(handler):  # held back already, or runs nothing
+        return work()
+    return _interrupt.defer(work, handler, once=once)
+
+
+def _begin_in_child() -> None:
     global _main_ident  # noqa: PLW0603  it is the thread that has forked
     # `threading` may have its own turn later, if it was imported later.
     _main_ident = get_ident()
     here.pid = os.getpid()
-    handler = installed = getsignal(SIGINT)
-    if handler is _note:
-        handler = _held
-    if isinstance(handler, partial) and handler.func is _note_first:
-        handler = handler.args[1]
-    if handler is not installed and _ask_kernel is not None:
-        put_back, foreign = partial(signal, SIGINT, handler), _ask_kernel()
-        (put_back if foreign is None else foreign(put_back))()
+    for each in (_interrupt, *_others):
+        each.begin_in_child()
 
 
 at_fork: Callable[..., None] = getattr(os, "register_at_fork", lambda **_: None)  # not on Windows
 at_fork(after_in_child=_begin_in_child)
-
-
-_ask_kernel: Callable[[], Any] | None = None
-"""`Sigaction.foreign`, once it was needed; where the kernel cannot be asked, it returns None."""
-
-
-def _learn_to_ask(handler: Any) -> Callable[[], Any] | None:
-    global _main_ident, _ask_kernel  # noqa: PLW0603  they are those of the process
-    if sys.version_info >= (3, 13):
-        import _interpreters
-
-        if _interpreters.get_current()[0] != 0:  # a subinterpreter, run by the main thread
-            _main_ident = None
-            return None
-    try:
-        from .sigaction import Sigaction  # workers need none
-
-        _ask_kernel = Sigaction(handler).foreign
-    except (ImportError, OSError, AttributeError):
-        _ask_kernel = type(None)
-    return _ask_kernel
 
 
 def with_lock(lock: Lock | RLock, work: Callable[[], T]) -> T:

@@ -13,7 +13,7 @@ from ..._link.base import Gauges, Link
 from ..._link.frames import Frame
 from ..._memory.parts import Part, size
 from ..._memory.recycled import Recycled
-from ..._system.signals import defer_sigint, with_lock
+from ..._system.signals import defer_signals, with_lock
 from ..._system.wakeup import Wakeup
 from ...errors import LinkClosedError, ProtocolError
 from .calls import PULLS, ActorCalls
@@ -74,7 +74,7 @@ class CallLink(Link):
 
     def _push(self, commands: list[Command]) -> None:
         # Ctrl-C in between would leave a gap in the numbers, and the actor would wait for ever.
-        defer_sigint(lambda: self._calls.push(next(self._pushes), self._tell(), commands))
+        defer_signals(lambda: self._calls.push(next(self._pushes), self._tell(), commands))
 
     def _tell(self) -> Words:
         number = next(self._words)  # first: words with a higher number must not be older

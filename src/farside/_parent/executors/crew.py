@@ -16,7 +16,7 @@ from ..._backends import live_workers
 from ..._backends.preparation import main_file
 from ..._payload.one_line import one_line
 from ..._protocol.group import GroupCore
-from ..._system.signals import defer_sigint, start_thread, try_lock, with_lock
+from ..._system.signals import defer_signals, start_thread, try_lock, with_lock
 from ...errors import FarsideError
 from .. import checks, choosing, closing, starting
 from ..client import Client
@@ -87,7 +87,7 @@ class Crew:
         try:
             if not self._threads:
                 # With the lock, else Python's exit might not see it, and wait for it for ever.
-                defer_sigint(partial(with_lock, at_exit.lock, self._start_thread))
+                defer_signals(partial(with_lock, at_exit.lock, self._start_thread))
             self._wake()
         except (RuntimeError, MemoryError):  # no more threads can be had
             if self._pending.withdraw(work):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, Ty
 from ..._backends import live_workers
 from ..._backends.preparation import main_goes_by_value
 from ..._system.cgroup import processors
-from ..._system.signals import defer_sigint
+from ..._system.signals import defer_signals
 from ..._worker.mapper import Chunk, Mapper, run_task
 from ..checks import MAX_LEN, check_callable, count, limit, seconds, shown
 from ..options import check_setup
@@ -82,7 +82,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
         (32, [1, 2])
     """
 
-    _defer_sigint = staticmethod(defer_sigint)  # finalizers find no global name at exit
+    _defer_signals = staticmethod(defer_signals)  # finalizers find no global name at exit
     _all_told = live_workers.all_told
 
     @knows
@@ -247,4 +247,4 @@ class WorkerExecutor(Executor, Generic[M_co]):
         crew = getattr(self, "_crew", None)
         if crew is not None and not self._all_told.is_set():
             # Ctrl-C would be swallowed here, and the workers would go on for ever.
-            self._defer_sigint(lambda: crew.shut_down(cancel=False))
+            self._defer_signals(lambda: crew.shut_down(cancel=False))
