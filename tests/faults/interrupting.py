@@ -32,17 +32,17 @@ class Alarm(Exception):
 
 
 @contextmanager
-def alarming() -> Iterator[None]:
-    """Let SIGUSR1 raise `Alarm`."""
+def alarming(number: signal.Signals = signal.SIGUSR1) -> Iterator[None]:
+    """Let a signal raise `Alarm`; farside does not defer SIGUSR1."""
 
     def alarm(*_: object) -> NoReturn:
         raise Alarm
 
-    before = signal.signal(signal.SIGUSR1, alarm)
+    before = signal.signal(number, alarm)
     try:
         yield
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        signal.signal(number, before)
 
 
 def strike_at(
@@ -63,6 +63,7 @@ def strike_at(
         if event in {"call", "c_return"} and frame.f_code.co_filename.startswith(_HERE):
             count += 1
             if count == place:
+                del frame  # or `handlers.raised` would take this function for the signal handler
                 signal.raise_signal(number)
 
     raised = False

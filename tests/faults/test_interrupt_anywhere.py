@@ -1,4 +1,7 @@
-"""Ctrl-C at every place where Python can run its handler: nothing hangs, nothing is left."""
+"""Ctrl-C at every place where Python can run its handler: nothing hangs, nothing is left.
+
+The same holds for handlers of SIGALRM and SIGTERM that raise, once a worker has started.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farside import FarsideError
+from farside import FarsideError, map_in_workers
 from farside._parent import wait
-from tests import jobs
+from tests import jobs, mapping_jobs
 from tests.background import Background
 from tests.faults.interrupting import Alarm, alarming, strike_at
 from tests.kinds import INLINE, KINDS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeAlias
 
     from farside import RemoteIterable
+    from tests.faults.interrupting import Struck
+
+    Strike: TypeAlias = Callable[[int, Callable[[], object]], Struck]
 
 NUMBERS = partial(jobs.Numbers, 3)
 
@@ -42,6 +49,16 @@ def _handler() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(params=[signal.SIGINT, signal.SIGALRM, signal.SIGTERM], ids=lambda each: each.name)
+def strike(request: pytest.FixtureRequest) -> Iterator[Strike]:
+    """`strike_at` with one of the signals that are deferred."""
+    if request.param is signal.SIGINT:
+        yield strike_at
+        return
+    with alarming(request.param):
+        yield partial(strike_at, number=request.param, error=Alarm)
+
+
 def test_while_a_worker_is_started(kind: Kind) -> None:
     made: list[RemoteIterable[int]] = []
     for place in PLACES:
@@ -55,7 +72,7 @@ def test_while_a_worker_is_started(kind: Kind) -> None:
         assert list(numbers) == [0, 1, 2]
 
 
-def test_while_a_loop_runs_and_is_left(kind: Kind) -> None:
+def test_while_a_loop_runs_and_is_left(kind: Kind, strike: Strike) -> None:
     with kind.start(NUMBERS, buffer_size=1) as numbers:
 
         def work() -> None:
@@ -65,7 +82,7 @@ def test_while_a_loop_runs_and_is_left(kind: Kind) -> None:
             iterator.close()
 
         for place in PLACES:
-            struck = strike_at(place, work)
+            struck = strike(place, work)
             # Another thread, since locks that this one has kept would let it pass.
             assert Background(list, numbers).result() == [0, 1, 2]
             if not struck.reached:
@@ -73,10 +90,23 @@ def test_while_a_loop_runs_and_is_left(kind: Kind) -> None:
             assert struck.raised
 
 
-def test_while_a_method_is_called(kind: Kind) -> None:
+def test_while_a_map_of_large_inputs_runs(kind: Kind, strike: Strike) -> None:
+    inputs = [bytearray([number]) * 20_000 for number in range(3)]
+    options: dict[str, Any] = {"backend": kind.backend, "fallback": None, **kind.options}
+    with map_in_workers(mapping_jobs.same, inputs, 2, **options) as results:
+        assert list(results) == inputs  # both have started
+        for place in PLACES:
+            struck = strike(place, partial(list, results))
+            assert Background(list, results).result() == inputs
+            if not struck.reached:
+                break
+            assert struck.raised
+
+
+def test_while_a_method_is_called(kind: Kind, strike: Strike) -> None:
     with kind.start(partial(jobs.Shelf, 3)) as shelf:
         for place in PLACES:
-            struck = strike_at(place, partial(shelf.call, "echo", b"x" * 300_000))
+            struck = strike(place, partial(shelf.call, "echo", b"x" * 300_000))
             # Another thread, since locks that this one has kept would let it pass.
             assert Background(shelf.call, "echo", place).result() == place
             assert Background(list, shelf).result() == [0, 1, 2]
@@ -141,6 +171,21 @@ def test_a_handler_that_closes_while_a_loop_runs(
         assert struck is None or len(got) == 3
         if struck and not struck.reached:
             break
+
+
+def test_while_the_loops_over_an_inline_worker_are_struck_one_after_the_other(
+    strike: Strike,
+) -> None:
+    """No loop in between comes to its end."""
+    with INLINE.start(NUMBERS) as numbers:
+        assert list(numbers) == [0, 1, 2]
+        for place in PLACES:
+            struck = strike(place, partial(list, numbers))
+            assert numbers.state != "closed"
+            if not struck.reached:
+                break
+            assert struck.raised
+        assert list(numbers) == [0, 1, 2]
 
 
 def test_another_signal_while_a_loop_runs_and_is_left(kind: Kind) -> None:

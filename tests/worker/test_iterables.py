@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from farside._worker.iterables import (
     may_begin_again,
     resumable,
 )
+from tests.faults.interrupting import Alarm, alarming, strike_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +72,18 @@ def test_what_is_not_iterable(made: Any) -> None:
 @pytest.mark.parametrize(("made", "length"), [([1, 2], 2), (iter([]), None), (Moody(), None)])
 def test_lengths(made: Any, length: int | None) -> None:
     assert length_of(made) == length
+
+
+def test_what_a_signal_handler_raises_as_the_length_is_asked_for_is_not_lost() -> None:
+    def look() -> None:
+        length_of([])
+
+    places = 0
+    with alarming():
+        while strike_at(places + 1, look, signal.SIGUSR1, Alarm).raised:
+            places += 1
+        assert not strike_at(places + 1, look, signal.SIGUSR1, Alarm).reached
+    assert places > 1
 
 
 def test_what_may_begin_again() -> None:

@@ -1,5 +1,6 @@
 """The listener: commands are heard while user code runs, and user code that goes on is ended."""
 
+import signal
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from farside._worker.tasks import Tasks
 from farside._worker.threads import raise_in_thread
 from farside.errors import LinkClosedError
 from tests.background import SECONDS, Background
+from tests.faults.interrupting import Alarm, alarming, strike_at
 from tests.worker.harness import ObservedLink, Serving, Worker, make_job, running, serving
 
 
@@ -482,3 +484,17 @@ def test_that_stacks_cannot_be_told_is_an_answer_too(monkeypatch: pytest.MonkeyP
     Commands(Sends()).hear(Cmd.REPORT_STACK, 0, b"")
     text = "the stacks cannot be told (MemoryError: no room)"
     assert sent == [(Status.STACK_REPORTED, [(text, [])])]
+
+
+def test_no_command_is_lost_where_a_signal_handler_raises_as_somebody_looks_for_it() -> None:
+    commands, places = Commands(Silent()), 0
+    command = int(Cmd.START_ITERATION), 1, b"", ()
+    with alarming():
+        while True:
+            commands.put(command)
+            struck = strike_at(places + 1, commands.peek, signal.SIGUSR1, Alarm)
+            assert commands.take() == command
+            if not struck.raised:
+                break
+            places += 1
+    assert places

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain, repeat
 
 from .._in_c import partial
+from .._payload import handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def length_of(iterable: Any) -> int | None:
         return None
     try:
         return len(iterable)
-    except Exception:  # user code
+    except Exception as error:  # user code
+        if handlers.raised(error):
+            raise
         return None
 
 

@@ -16,6 +16,7 @@ from .._payload.job import Job
 from .._payload.true_parts import is_a, traceback_of
 from .._payload.worker_info import tell, told
 from .._protocol.worker import WorkerState
+from .._system.signals import defer_signals
 from ..errors import ProtocolError
 from . import torch_info
 from .execute import Execution
@@ -136,7 +137,7 @@ class Stepwise(Execution):
             self._parked = False
 
     def obey(self) -> None:
-        super().obey()
+        defer_signals(super().obey)  # else the command, or the answer to it, might be lost
         self._to_begin = self.machine.state is WorkerState.ITERATION
 
     def iterate(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import pickletools
+import signal
+from functools import partial
 from pathlib import Path, PurePath
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from farside._parent.passes.fingerprint import fingerprint
 from farside._payload.reducers import table_of_items
 from tests.children import run_python
+from tests.faults.interrupting import Alarm, alarming, strike_at
 
 SHARDS = [{"train", "valid", "test"}, frozenset({"a", "b", "c"}), ({"x", "y"}, 3)]
 SCRIPT = f"""
@@ -117,3 +120,14 @@ def test_shards_are_pickled_as_items_are(monkeypatch: pytest.MonkeyPatch) -> Non
     assert fingerprint(shards[:1]) != fingerprint(shards[1:])
     monkeypatch.setitem(table_of_items(), Placed, lambda _: (Placed, ()))
     assert fingerprint(shards[:1]) == fingerprint(shards[1:])
+
+
+def test_what_a_signal_handler_raises_meanwhile_is_not_lost() -> None:
+    """Else a state would be saved with another fingerprint, and could not be loaded."""
+    work = partial(fingerprint, [SimpleNamespace(path="a"), bytearray(3)])
+    places = 0
+    with alarming():
+        while strike_at(places + 1, work, signal.SIGUSR1, Alarm).raised:
+            places += 1
+        assert not strike_at(places + 1, work, signal.SIGUSR1, Alarm).reached
+    assert places > 5

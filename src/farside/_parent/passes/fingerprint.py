@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import PurePath
 from typing import Any
 
+from ..._payload import handlers
 from ..._payload.anchors import SetFinder
 from ..._payload.reducers import table_of_items
 
@@ -38,7 +39,9 @@ def _bytes_of(value: Any) -> bytes:
         return b"{" + b"".join(key + item for key, item in items) + b"}"
     try:
         return _pickle(value)
-    except Exception:  # cloudpickle may pickle it, but not in the same way each time
+    except Exception as error:  # cloudpickle may pickle it, but not in the same way each time
+        if handlers.raised(error):
+            raise
         return type(value).__qualname__.encode()
 
 
