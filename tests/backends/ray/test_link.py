@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 import sys
 import threading
 import time
@@ -302,6 +303,56 @@ def test_an_exception_of_a_signal_handler_at_each_line_of_a_read() -> None:
         assert cut or len(got) == PULLS
         link.close()
     assert struck > 30
+    assert not cut
+
+
+@pytest.mark.parametrize("by_ctrl_c", [True, False])
+def test_an_exception_of_a_signal_handler_at_each_line_of_a_grant(by_ctrl_c: bool) -> None:  # noqa: FBT001
+    """The worker goes on with the next wait; or, where that was no Ctrl-C, an error is raised."""
+    own = {CallLink.read.__code__.co_filename, Heard.grant.__code__.co_filename}
+    struck = left = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal left
+        if event == "line" and frame.f_code.co_filename in own:
+            left -= 1
+            if not left and by_ctrl_c:
+                signal.raise_signal(signal.SIGINT)
+            elif not left:
+                raise InterruptedError
+        return trace
+
+    while left <= 0:
+        calls = ThreadCalls()
+        link, worker, got = CallLink(calls), calls.worker, deque[Frame]()
+        worker.send(7, 1, [b"first"], count=1)
+        waiting = Background(worker.wait_for_credit, 1, 1)
+        until(lambda link=link: link._heard.wish is not None)  # type: ignore[misc]
+        assert receive(link, got)
+        left = struck = struck + 1
+        before = sys.gettrace()
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.settrace(trace)
+        with suppress(InterruptedError, KeyboardInterrupt):
+            link.acknowledge(1, 1)
+        sys.settrace(before)
+        signal.signal(signal.SIGINT, handler)
+        cut = False
+        try:
+            link.acknowledge(1, 1)
+            link.tell_waiting(True)
+            link.read(got)
+            assert waiting.result()
+            worker.send(7, 1, [b"second"], count=1)
+            while len(got) < 2:
+                assert receive(link, got)
+        except ProtocolError:
+            cut = True
+        finally:
+            link.close()
+            calls.shut_down()
+        assert not (cut and by_ctrl_c)
+    assert struck > 20
     assert not cut
 
 

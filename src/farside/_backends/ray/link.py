@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
@@ -40,6 +40,7 @@ class CallLink(Link):
         self._heard, self._hearing = Heard(), threading.RLock()
         self._waited, self._way = 0.0, Way()
         self._buffers, self._in_step = Recycled(), True
+        self._cut = False  # whether an exception has struck while a call was made
         self._last = self._gone = False  # the last reply was read; no call can be made
         self.who: tuple[int, str] | None = None  # the process of the worker, and its machine
         self.failure: BaseException | None = None  # why calls have failed
@@ -74,7 +75,17 @@ class CallLink(Link):
 
     def _push(self, commands: list[Command]) -> None:
         # Ctrl-C in between would leave a gap in the numbers, and the actor would wait for ever.
-        defer_signals(lambda: self._calls.push(next(self._pushes), self._tell(), commands))
+        push = self._calls.push
+        defer_signals(lambda: self._whole(lambda: push(next(self._pushes), self._tell(), commands)))
+
+    def _whole(self, work: Callable[[], object]) -> None:
+        """Do work that loses a call if it is cut in two; the next `read` then raises an error."""
+        try:
+            work()
+        except BaseException:  # as of the handler of a signal that is not deferred
+            self._cut = True
+            self._wakeup.set()
+            raise
 
     def _tell(self) -> Words:
         number = next(self._words)  # first: words with a higher number must not be older
@@ -94,9 +105,10 @@ class CallLink(Link):
     def read(self, into: deque[Frame]) -> bool:
         if self._state:
             raise LinkClosedError(_CLOSED)
-        if not self._in_step:  # as in `FrameReader`
+        if self._cut or not self._in_step:  # as in `FrameReader`
             what = "an exception of a signal handler, or want of memory,"
-            raise ProtocolError(f"{what} struck while a reply was read")
+            when = "a call was made" if self._cut else "a reply was read"
+            raise ProtocolError(f"{what} struck while {when}")
         self._in_step = False
         self._wakeup.clear()  # first: replies that arrive from now on set it
         frames, more = False, self._has_reply()
@@ -175,6 +187,11 @@ class CallLink(Link):
 
     def _grant(self) -> None:
         """Tell the worker if its wish is fulfilled by now: its next usual call comes too late."""
+        if self._heard.wish is not None:
+            # Ctrl-C in between would lose the grant, or a reply: both sides would wait for ever.
+            defer_signals(partial(self._whole, self._grant_now))
+
+    def _grant_now(self) -> None:
         if self._heard.grant() and not self._pull_more():
             self._push_words()
 
