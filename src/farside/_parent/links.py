@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .member import Member
 
 
-_SLOW_SECONDS = 20e-6  # a wait that takes longer was for something that had not arrived yet
+_SLOW_SECONDS = 1e-3  # after a longer wait, the next item has hardly arrived already
 
 
 class Links:
@@ -38,7 +38,7 @@ class Links:
         self.stamp = object()
         self._poll, self._polled = self._make_poll(), self.stamp
         self._congested = False  # whether commands may be waiting for room
-        self.slow = False  # whether the latest wait took some time
+        self.slow = False  # whether the latest wait was long
         self._cut: Member | None = None  # an exception struck while reading from it
 
     def add(self, member: Member) -> None:

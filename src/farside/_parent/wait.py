@@ -146,7 +146,7 @@ class Waiting:
         if links.take_in_rest(client) or wanted.ready():
             return True
         streaming = True in [member.streaming for member in client.members]
-        # After a wait that took time, nothing has most probably arrived yet.
+        # After a long wait, most probably nothing has arrived yet.
         if (streaming or not links.slow) and not links.inline_members and links.look(client):
             return True
         look = partial(links.look, client)
