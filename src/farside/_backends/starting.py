@@ -27,8 +27,8 @@ def start(
 ) -> W:
     """Start a worker by `begin`, which `run` calls, and send it `job`, unless it has one already.
 
-    `run` defers Ctrl-C meanwhile, or raises an error before the start has come to its end. If
-    anything is raised, perhaps by the handler of Ctrl-C at the end, the caller does not get the
+    `run` defers signals meanwhile, or raises an error before the start has come to its end. If
+    anything is raised, perhaps by the handler of a signal at the end, the caller does not get the
     worker, so its link is closed.
     """
     begun: list[W] = []
