@@ -7,12 +7,13 @@ import faulthandler
 import os
 import signal
 import sys
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from farside._system import signals
+from farside._system import sigaction, signals
 from farside._system.signals import defer_signals
 from tests.faults.interrupting import Alarm, alarming, strike_at
 
@@ -104,6 +105,15 @@ def test_another_signal_leaves_it_in_its_place(install: Callable[[], None]) -> N
             assert action() == foreign
             assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert alarms
+
+
+def test_several_steps_in_one_can_be_made_again() -> None:
+    """The release of a signal is, if the handler of another one has cut it off."""
+    made: list[int] = []
+    step = sigaction._in_one(partial(made.append, 1), partial(made.append, 2))
+    step()
+    step()
+    assert made == [1, 2, 1, 2]
 
 
 def refuse(_: object) -> NoReturn:

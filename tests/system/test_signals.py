@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farside._system import signals
+from farside._payload import handlers
 from farside._system.signals import defer_signals, try_lock, with_lock
 from tests.children import forked, run_python
 from tests.faults.interrupting import Alarm, alarming, strike_at
@@ -98,12 +99,6 @@ def test_what_is_held_back_within_waits_for_the_end_of_the_outermost_step() -> N
         defer_signals(partial(defer_signals, work), once=True)
     assert steps == ["whole", "after it"] * 2
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_an_interrupt_whose_handler_was_cut_off_does_not_come_later() -> None:
-    # As an exception leaves it that strikes just before the handler is called.
-    signals._interrupt._came.append(None)
-    assert defer_signals(lambda: "done") == "done"
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
@@ -204,6 +199,11 @@ def other(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
     signal.signal(number, before)
 
 
+def _get(*numbers: signal.Signals) -> None:
+    for number in numbers:
+        signal.raise_signal(number)
+
+
 def test_the_handler_of_another_signal_runs_after_the_step(other: signal.Signals) -> None:
     handler, steps = signal.getsignal(other), list[str]()
 
@@ -217,6 +217,71 @@ def test_the_handler_of_another_signal_runs_after_the_step(other: signal.Signals
         assert signal.getsignal(other) is handler
     assert steps == ["whole", "whole"]
     assert defer_signals(lambda: "done") == "done"
+
+
+def test_the_exception_is_known_as_that_of_a_handler(other: signal.Signals) -> None:
+    with pytest.raises(Alarm) as caught:
+        defer_signals(lambda: signal.raise_signal(other))
+    assert handlers.raised(caught.value)
+
+
+def test_a_handler_runs_when_all_are_back_in_their_places(other: signal.Signals) -> None:
+    found: list[object] = []
+
+    def look(*_: object) -> None:
+        found.append(signal.getsignal(signal.SIGINT))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a program does that is about to end
+
+    signal.signal(other, look)
+    defer_signals(lambda: signal.raise_signal(other))
+    assert found == [signal.default_int_handler]
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_a_handler_that_the_work_sets_stays(other: signal.Signals) -> None:
+    defer_signals(lambda: signal.signal(other, signal.SIG_IGN))
+    assert signal.getsignal(other) is signal.SIG_IGN
+
+
+def test_all_handlers_run_though_one_of_them_uses_what_defers(other: signal.Signals) -> None:
+    ran: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        ran.append(number)
+        defer_signals(lambda: None)
+
+    for number in (other, signal.SIGINT):
+        signal.signal(number, note)
+    defer_signals(partial(_get, signal.SIGINT, other))
+    assert ran == [other, signal.SIGINT]
+
+
+@pytest.mark.parametrize("other", [signal.SIGTERM], indirect=True)  # `forked` uses SIGALRM
+def test_a_child_that_a_handler_forks_runs_no_handler_of_what_its_parent_got(
+    other: signal.Signals, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+
+    def note(*_: object) -> None:
+        with ran.open("a") as file:
+            file.write("x")
+
+    def fork(*_: object) -> None:
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            return
+        children.append(child)
+
+    children: list[int] = []
+    signal.signal(signal.SIGINT, note)
+    signal.signal(other, fork)
+    try:
+        defer_signals(partial(_get, signal.SIGINT, other))
+    finally:
+        if children:
+            os._exit(0)
+    assert ran.read_text() == "x"
 
 
 def test_both_signals_are_held_back_at_once(other: signal.Signals) -> None:

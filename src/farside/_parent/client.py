@@ -187,7 +187,7 @@ class Client(Steps):
         """For finalizers: tell all workers to end, without waiting. They stay in `live_workers`."""
         whole = self.core.closed and self.waiting.links.wakeup.closed  # `close` has done all of it
         if not (self.unheard or whole):
-            self._defer_signals(self._leave)  # else Ctrl-C here may leave workers alive
+            self._defer_signals(self._leave, once=True)  # else Ctrl-C here may leave workers alive
 
     def _leave(self) -> None:
         self.post(GroupCore.close)

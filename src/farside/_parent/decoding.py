@@ -54,8 +54,9 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
             item = got.pop()
         if source.each:
             queue = queues[source.index]
-            queue.taken = queue.acknowledged = taken = queue.taken + 1
+            queue.taken = taken = queue.taken + 1
             members[source.index].acknowledge(epoch, taken - queue.before)
+            queue.acknowledged = taken  # last, as in `Pass.acknowledge_queue`
         del entry
         try:
             if several:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-Step: TypeAlias = "partial[object]"
+Step: TypeAlias = "partial[Any]"
 
 _STRUCT_BYTES = 512  # more than a ``struct sigaction`` takes anywhere
 
@@ -41,9 +41,8 @@ class Sigaction:
         self._number = int(number)
         self._ask = partial(self._call, self._number, None, ctypes.byref(self._buffer))
         self._pythons = b"", b""
-        beneath = self.foreign()
-        assert beneath is not None
-        _in_one(partial(signal, number, handler), beneath(self._ask))()
+        self._ask()
+        _in_one(partial(signal, number, handler), self._ask, self._put_back())()
         self._pythons = bytes(self._handler), bytes(self._flags)
 
     def foreign(self) -> Callable[[Step], Step] | None:
@@ -52,11 +51,19 @@ class Sigaction:
         handler, flags = self._pythons
         if self._handler == handler and self._flags == flags:
             return None
-        kept = ctypes.create_string_buffer(self._buffer.raw, _STRUCT_BYTES)
-        put_back = partial(self._call, self._number, kept, None)
+        put_back = self._put_back()
         return lambda step: _in_one(step, put_back)
+
+    def _put_back(self) -> Step:
+        """Return a step that restores the action that was looked at."""
+        kept = ctypes.create_string_buffer(self._buffer.raw, _STRUCT_BYTES)
+        return partial(self._call, self._number, kept, None)
 
 
 def _in_one(*steps: Step) -> Step:
     """Make one step of several, so that no handler of a signal runs between two of them."""
-    return partial(deque, map(partial.__call__, steps), 0)  # all of it is code in C
+    return partial(_do_all, steps)
+
+
+def _do_all(steps: tuple[Step, ...]) -> None:
+    deque(map(partial.__call__, steps), 0)  # one call of C code

@@ -17,6 +17,7 @@ import sys
 # enumeration, which takes five times as long as the rest, and a loop over small items makes these
 # calls for each frame. And `signal` would take time to import.
 from _signal import SIGINT, SIGTERM, getsignal, signal
+from sys import _getframe
 
 from .._in_c import SimpleNamespace, get_ident, partial
 
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Lock, RLock, Thread
     from types import FrameType
-    from typing import Any, TypeVar
+    from typing import Any, TypeAlias, TypeVar
 
     T = TypeVar("T")
+    Pending: TypeAlias = tuple[Any, int]  # a handler that was held back, and its signal
 
 
 def main_ident() -> int | None:
@@ -51,61 +53,33 @@ class _Deferred:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self._held: Any = None  # the handler that is held back
-        self._came: list[FrameType | None] = []  # the frame in which a signal came meanwhile
         # `Sigaction.foreign`, once it was needed; if the kernel cannot be asked, it returns None.
         self._ask_kernel: Callable[[], Any] | None = None
-        self.note = self._note  # one object, by which the handler that is there is known
 
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if not self._came:
-            self._came.append(frame)
-
-    def defer(self, work: Callable[[], T], handler: Any, *, once: bool = False) -> T:
-        """Do the work of `defer_signals` with this signal, which has this handler."""
+    def hold(
+        self, work: Callable[[], T], handler: Any, pending: list[Pending], *, once: bool = False
+    ) -> T:
+        """Call `work` without the handler; add it to `pending` if the signal has come."""
         ask = self._ask_kernel or self._learn_to_ask(handler)
         if ask is None:
             return work()
+        came: list[int] = []
         foreign, number = ask(), self.number
-        self._came.clear()  # an exception may have struck at the end of an earlier call
-        self._held = handler
-        if once or foreign is not None:
-            return self._defer_with_care(work, handler, foreign, once=once)
+        note = partial(_note, came, handler, once=once)
+        set_to = signal if foreign is None else partial(_set_beside, foreign)
         try:
-            signal(number, self.note)
+            set_to(number, note)
             return work()
         finally:
             try:
-                signal(number, handler)  # at once: before it, no code of Python can be interrupted
+                if getsignal(number) is note:  # else the work has set another handler
+                    set_to(number, handler)
             except BaseException:  # of the handler of another signal, which `signal` runs first
-                signal(number, handler)
+                set_to(number, handler)
                 raise
-            self._held = None  # it may refer to much: that of asyncio has its task
-            if self._came:
-                handler(number, self._came.pop())
-
-    def _defer_with_care(
-        self, work: Callable[[], T], handler: Any, foreign: Any, *, once: bool
-    ) -> T:
-        """Do the work of `defer` when code in C has a say in the signal, or with `once`."""
-        number = self.number
-        came: list[FrameType | None] = [] if once else self._came
-        note = partial(_note_first, came, handler) if once else self.note
-        hold, release = partial(signal, number, note), partial(signal, number, handler)
-        if foreign is not None:
-            hold, release = foreign(hold), foreign(release)
-        try:
-            hold()
-            return work()
-        finally:
-            try:
-                release()
-            except BaseException:  # as in `defer`
-                release()
-                raise
-            self._held = None
-            if came:
-                handler(number, came.pop())
+            finally:
+                if came:
+                    pending.append((handler, number))
 
     def _learn_to_ask(self, handler: Any) -> Callable[[], Any] | None:
         global _main_ident  # noqa: PLW0603  it is that of the process
@@ -126,25 +100,33 @@ class _Deferred:
     def begin_in_child(self) -> None:
         """Put back, in a forked child, a handler that was held back.
 
-        Another thread may have been in the middle of `defer`, which goes on only in the parent.
+        Another thread may have been in the middle of `hold`, which goes on only in the parent.
         """
-        handler = installed = getsignal(self.number)
-        if handler is self.note:
-            handler = self._held
-        if isinstance(handler, partial) and handler.func is _note_first:
-            handler = handler.args[1]
-        if handler is not installed and self._ask_kernel is not None:
-            put_back, foreign = partial(signal, self.number, handler), self._ask_kernel()
-            (put_back if foreign is None else foreign(put_back))()
+        handler = getsignal(self.number)
+        if _is_note(handler) and self._ask_kernel is not None:
+            came, held = handler.args
+            came.clear()  # only the parent has got that signal
+            foreign = self._ask_kernel()
+            (signal if foreign is None else partial(_set_beside, foreign))(self.number, held)
 
 
-def _note_first(
-    came: list[FrameType | None], handler: Any, number: int, frame: FrameType | None
+def _set_beside(foreign: Any, number: int, handler: Any) -> None:
+    """Set a handler where code in C has a say in the signal; see `Sigaction.foreign`."""
+    foreign(partial(signal, number, handler))()
+
+
+def _note(
+    came: list[int], handler: Any, number: int, frame: FrameType | None, *, once: bool
 ) -> None:
-    if came:
+    """Handle a signal whose own handler is held back: note that it has come."""
+    if not came:
+        came.append(number)
+    elif once:
         handler(number, frame)
-    else:
-        came.append(frame)
+
+
+def _is_note(handler: Any) -> bool:
+    return type(handler) is partial and handler.func is _note
 
 
 _ALARM = getattr(_signal, "SIGALRM", SIGTERM)  # Windows has none
@@ -154,10 +136,11 @@ _interrupt, _others = _Deferred(SIGINT), [_Deferred(each) for each in {_ALARM, S
 def defer_signals(work: Callable[[], T], *, once: bool = False) -> T:
     """Call `work`, and let no handler of these signals that is written in Python run meanwhile.
 
-    If a signal has come, its handler runs at the end instead. Only the main thread has to do
-    anything. A handler of yet another signal may still raise in the middle; even then, the handlers
-    are put back. Handlers in C stay in force, meanwhile and afterwards. (A context manager could
-    not promise that: Python 3.14 looks for signals between a call of ``__enter__`` and the block.)
+    If signals have come, their handlers run at the end instead, when all of them are back in their
+    places. Only the main thread has to do anything. A handler of yet another signal may still raise
+    in the middle; even then, the handlers are put back. Handlers in C stay in force, meanwhile and
+    afterwards. (A context manager could not promise that: Python 3.14 looks for signals between a
+    call of ``__enter__`` and the block.)
 
     The result of the work is lost if a handler raises at the end. With `once`, the work may take
     long, so only SIGINT is held back, and of two only the first: a user who presses Ctrl-C again
@@ -165,15 +148,31 @@ def defer_signals(work: Callable[[], T], *, once: bool = False) -> T:
     """
     if get_ident() != _main_ident:
         return work()
-    if (getsignal(_ALARM) or getsignal(SIGTERM)) and not once:  # without a handler, each is 0
+    pending: list[Pending] = []
+    if (callable(getsignal(_ALARM)) or callable(getsignal(SIGTERM))) and not once:
         for each in _others:
             handler = getsignal(each.number)
-            if callable(handler) and handler is not each.note:
-                work = partial(each.defer, work, handler)
+            if callable(handler) and not _is_note(handler):
+                work = partial(each.hold, work, handler, pending)
     handler = getsignal(SIGINT)
-    if handler is _interrupt.note or not callable(handler):  # held back already, or runs nothing
+    try:
+        if callable(handler) and not _is_note(handler):  # else nothing runs, or it is held back
+            return _interrupt.hold(work, handler, pending, once=once)
         return work()
-    return _interrupt.defer(work, handler, once=once)
+    finally:
+        if pending:
+            _run(pending)
+
+
+def _run(pending: list[Pending]) -> None:
+    """Call handlers that were held back, even if one of them raises."""
+    (handler, number), pid = pending.pop(0), here.pid
+    try:
+        # The frame is that of the call, by which `handlers.raised` knows the handler.
+        handler(number, _getframe())
+    finally:
+        if pending and here.pid == pid:  # else the handler has forked: the parent got the others
+            _run(pending)
 
 
 def _begin_in_child() -> None:

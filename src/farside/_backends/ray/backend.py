@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..._payload.one_line import one_line
-from ..._system.signals import with_lock
+from ..._system.signals import defer_signals, with_lock
 from .. import preparation
 from ..base import Availability, Backend, Capabilities, ExitStatus, Worker, unavailable
 from ..starting import start, with_call_beside
@@ -95,7 +95,8 @@ class RayBackend(Backend):
         try:
             read_only = given.get(_READ_ONLY, False)
             return start(
-                lambda: RayWorker(ActorCalls(body, call, name, of_actor), of_actor, read_only)
+                lambda: RayWorker(ActorCalls(body, call, name, of_actor), of_actor, read_only),
+                run=partial(defer_signals, once=True),  # Ray may take long
             )
         except (TypeError, ValueError) as error:
             raise ValueError(

@@ -13,6 +13,7 @@ from ..._link.base import Gauges, Link
 from ..._link.frames import Frame
 from ..._memory.parts import Part, size
 from ..._memory.recycled import Recycled
+from ..._payload.one_line import one_line
 from ..._system.signals import defer_signals, with_lock
 from ..._system.wakeup import Wakeup
 from ...errors import LinkClosedError, ProtocolError
@@ -40,7 +41,7 @@ class CallLink(Link):
         self._heard, self._hearing = Heard(), threading.RLock()
         self._waited, self._way = 0.0, Way()
         self._buffers, self._in_step = Recycled(), True
-        self._cut = False  # whether an exception has struck while a call was made
+        self._cut = ""  # an exception that has struck while a call was made
         self._last = self._gone = False  # the last reply was read; no call can be made
         self.who: tuple[int, str] | None = None  # the process of the worker, and its machine
         self.failure: BaseException | None = None  # why calls have failed
@@ -82,8 +83,8 @@ class CallLink(Link):
         """Do work that loses a call if it is cut in two; the next `read` then raises an error."""
         try:
             work()
-        except BaseException:  # as of the handler of a signal that is not deferred
-            self._cut = True
+        except BaseException as error:  # as of the handler of a signal that is not deferred
+            self._cut = f" ({one_line(error)})"
             self._wakeup.set()
             raise
 
@@ -106,7 +107,7 @@ class CallLink(Link):
         if self._state:
             raise LinkClosedError(_CLOSED)
         if self._cut or not self._in_step:  # as in `FrameReader`
-            what = "an exception of a signal handler, or want of memory,"
+            what = f"an exception of a signal handler, or want of memory,{self._cut}"
             when = "a call was made" if self._cut else "a reply was read"
             raise ProtocolError(f"{what} struck while {when}")
         self._in_step = False
