@@ -146,14 +146,14 @@ assert len(caught) == 3
     run_python(START + KILLING + script)
 
 
-@pytest.mark.parametrize("times", [5, 6])
+@pytest.mark.parametrize("times", [5, 100])  # not 6, as in the test of restarts
 def test_one_that_is_killed_as_an_executor_asks_for_a_worker(times: int) -> None:
     script = f"""
 left = {times}
 warnings.simplefilter("ignore")
 with WorkerExecutor(1, backend="subprocess", mp_context="forkserver") as executor:
     future = executor.submit(pow, 2, 3)
-    if {times} < 6:
+    if {times} == 5:
         assert future.result(60) == 8
     else:
         error = future.exception(60)
