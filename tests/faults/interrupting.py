@@ -77,3 +77,13 @@ def strike_at(
         sys.setprofile(None)
         gc.enable()
     return Struck(count >= place, raised)
+
+
+def struck_everywhere(work: Callable[[], object]) -> int:
+    """Let SIGUSR1 strike at each place of some work; return their number. Each has to raise."""
+    places = 0
+    with alarming():
+        while strike_at(places + 1, work, signal.SIGUSR1, Alarm).raised:
+            places += 1
+        assert not strike_at(places + 1, work, signal.SIGUSR1, Alarm).reached
+    return places

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +15,7 @@ from farside._worker.iterables import (
     may_begin_again,
     resumable,
 )
-from tests.faults.interrupting import Alarm, alarming, strike_at
+from tests.faults.interrupting import struck_everywhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,15 +75,7 @@ def test_lengths(made: Any, length: int | None) -> None:
 
 
 def test_what_a_signal_handler_raises_as_the_length_is_asked_for_is_not_lost() -> None:
-    def look() -> None:
-        length_of([])
-
-    places = 0
-    with alarming():
-        while strike_at(places + 1, look, signal.SIGUSR1, Alarm).raised:
-            places += 1
-        assert not strike_at(places + 1, look, signal.SIGUSR1, Alarm).reached
-    assert places > 1
+    assert struck_everywhere(partial(length_of, [])) > 1
 
 
 def test_what_may_begin_again() -> None:
