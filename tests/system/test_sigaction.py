@@ -109,8 +109,15 @@ def test_another_signal_leaves_it_in_its_place(install: Callable[[], None]) -> N
 
 def test_several_steps_in_one_can_be_made_again() -> None:
     """The release of a signal is, if the handler of another one has cut it off."""
+    by_c_code()
     made: list[int] = []
-    step = sigaction._in_one(partial(made.append, 1), partial(made.append, 2))
+    set_to = sigaction.Sigaction(signal.SIGINT, signal.default_int_handler).setter()
+    foreign = action()
+    for handler in (made.append, signal.default_int_handler, made.append):
+        set_to(signal.SIGINT, handler)
+        assert signal.getsignal(signal.SIGINT) == handler
+        assert action() == foreign
+    step = partial(sigaction._in_one, partial(made.append, 1), partial(made.append, 2))
     step()
     step()
     assert made == [1, 2, 1, 2]

@@ -110,12 +110,12 @@ class Links:
         # A signal handler may have closed everything since the caller checked, and then no wakeup
         # would end the wait. So a change of the descriptors counts as a wakeup.
         woken = self.stamp is not before
-        # Rounded up: if 0.4 ms became 0, this would be a busy loop.
         milliseconds = 0
         if seconds and not (woken or self._cut):
             busy = self.inline_members and self._inline_to_run(client)
+            # Rounded up: if 0.4 ms became 0, this would be a busy loop.
             milliseconds = 0 if busy else ceil(seconds * 1000)
-        begun = monotonic()
+        begun = monotonic() if milliseconds else 0.0
         try:
             events = poll.poll(milliseconds)
             if milliseconds:

@@ -42,17 +42,16 @@ class Sigaction:
         self._ask = partial(self._call, self._number, None, ctypes.byref(self._buffer))
         self._pythons = b"", b""
         self._ask()
-        _in_one(partial(signal, number, handler), self._ask, self._put_back())()
+        _in_one(partial(signal, number, handler), self._ask, self._put_back())
         self._pythons = bytes(self._handler), bytes(self._flags)
 
-    def foreign(self) -> Callable[[Step], Step] | None:
-        """Return what makes a step keep the present action; None if this is Python's own."""
+    def setter(self) -> Callable[[int, Any], object]:
+        """Return what sets a handler: `signal`, or what also keeps the action of code in C."""
         self._ask()
         handler, flags = self._pythons
         if self._handler == handler and self._flags == flags:
-            return None
-        put_back = self._put_back()
-        return lambda step: _in_one(step, put_back)
+            return signal  # type: ignore[no-any-return]
+        return partial(_set_beneath, self._put_back())
 
     def _put_back(self) -> Step:
         """Return a step that restores the action that was looked at."""
@@ -60,10 +59,10 @@ class Sigaction:
         return partial(self._call, self._number, kept, None)
 
 
-def _in_one(*steps: Step) -> Step:
-    """Make one step of several, so that no handler of a signal runs between two of them."""
-    return partial(_do_all, steps)
+def _set_beneath(put_back: Step, number: int, handler: Any) -> None:
+    _in_one(partial(signal, number, handler), put_back)
 
 
-def _do_all(steps: tuple[Step, ...]) -> None:
+def _in_one(*steps: Step) -> None:
+    """Do several steps, so that no handler of a signal runs between two of them."""
     deque(map(partial.__call__, steps), 0)  # one call of C code

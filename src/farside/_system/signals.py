@@ -53,7 +53,7 @@ class _Deferred:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        # `Sigaction.foreign`, once it was needed; if the kernel cannot be asked, it returns None.
+        # `Sigaction.setter`, once it was needed; it returns `signal` if the kernel cannot be asked.
         self._ask_kernel: Callable[[], Any] | None = None
 
     def hold(
@@ -64,9 +64,8 @@ class _Deferred:
         if ask is None:
             return work()
         came: list[int] = []
-        foreign, number = ask(), self.number
+        set_to, number = ask(), self.number
         note = partial(_note, came, handler, once=once)
-        set_to = signal if foreign is None else partial(_set_beside, foreign)
         try:
             set_to(number, note)
             return work()
@@ -92,9 +91,9 @@ class _Deferred:
         try:
             from .sigaction import Sigaction  # workers need none
 
-            self._ask_kernel = Sigaction(self.number, handler).foreign
+            self._ask_kernel = Sigaction(self.number, handler).setter
         except (ImportError, OSError, AttributeError):
-            self._ask_kernel = type(None)
+            self._ask_kernel = lambda: signal
         return self._ask_kernel
 
     def begin_in_child(self) -> None:
@@ -106,13 +105,7 @@ class _Deferred:
         if _is_note(handler) and self._ask_kernel is not None:
             came, held = handler.args
             came.clear()  # only the parent has got that signal
-            foreign = self._ask_kernel()
-            (signal if foreign is None else partial(_set_beside, foreign))(self.number, held)
-
-
-def _set_beside(foreign: Any, number: int, handler: Any) -> None:
-    """Set a handler where code in C has a say in the signal; see `Sigaction.foreign`."""
-    foreign(partial(signal, number, handler))()
+            self._ask_kernel()(self.number, held)
 
 
 def _note(
