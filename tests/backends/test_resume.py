@@ -283,7 +283,12 @@ def changed(**changes: Any) -> Any:
         ({"farside": 99}, ValueError, "has version 99, and this farside reads 2"),
         ({"turn": "x"}, ValueError, "turn='x'"),
         ({"begun": [[1, -1]]}, ValueError, "begun=.*, which is broken"),
-        ({"kind": "iterable"}, ValueError, "kind='iterable', and this iterable has 'shards'"),
+        (
+            {"kind": "iterable"},
+            ValueError,
+            "is one of iterate_in_worker, .*, and this iterable was made by iterate_in_workers",
+        ),
+        ({"kind": "bag"}, ValueError, "kind='bag', which is broken"),
         (
             {"shards": 5},
             ValueError,
@@ -515,7 +520,7 @@ def test_one_worker(kind: Kind) -> None:
         assert list(items) == list(range(4, 10))
         assert list(items) == list(range(10))
         assert items.epoch == 3
-    with pairs() as others, pytest.raises(ValueError, match="kind='iterable'"):
+    with pairs() as others, pytest.raises(ValueError, match="one of iterate_in_worker,"):
         others.load_state_dict(state)
     with map_in_workers(mapping_jobs.square, [1, 2], 0) as squares:
         with pytest.raises((TypeError, ValueError)):

@@ -167,14 +167,17 @@ def of_rank(rank: int) -> dict[str, Any]:
     return written_by(rank, 2, {}, {rank})
 
 
+OTHERS: dict[str, Any] = {"kind": "iterable", "shuffled": True}
+
+
 @pytest.mark.parametrize(
     "key",
     ["kind", "epoch", "seed", "fingerprint", "shards", "shuffled", "cycle_length", "world_size"],
 )
 def test_states_of_different_jobs_are_not_merged(key: str) -> None:
     first, other = of_rank(0), of_rank(1)
-    if key == "shuffled":
-        other[key] = True
+    if key in OTHERS:
+        other[key] = OTHERS[key]
     else:
         other[key] += "s" if isinstance(other[key], str) else 1
     with pytest.raises(ValueError, match=f"the states differ in {key}: .* and .*; pass those"):

@@ -46,8 +46,8 @@ def write(
 ) -> dict[str, Any]:
     """Return the state of a loop.
 
-    Its kind is ``"iterable"``, ``"shards"`` or ``"inputs"``. An anchor is a shard that was begun,
-    the index of one of its items, and the digest of that. The fingerprint tells data sets apart.
+    Its kind is one of `KINDS`. An anchor is a shard that was begun, the index of one of its items,
+    and the digest of that. The fingerprint tells data sets apart.
     """
     return {
         "farside": VERSION,
@@ -93,6 +93,13 @@ def check(state: Any) -> dict[str, Any]:
     return state
 
 
+KINDS = {
+    "iterable": "iterate_in_worker, iterate_in_subprocess or iterate_in_subinterpreter",
+    "shards": "iterate_in_workers, or data_loader with an IterableDataset",
+    "inputs": "map_in_workers, or data_loader with samples",
+}
+"""The kinds of states, and what makes the iterables that have them."""
+
 _KEYED = ("begun", "anchors", "snapshots")  # lists whose rows begin with a shard
 _LEAST = {"epoch": 0, "seed": 0, "turn": 0, "shards": 0, "cycle_length": 1, "world_size": 1}
 
@@ -109,6 +116,7 @@ _MANY = 1 << 63  # more shards or items than there ever are
 
 def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     """Yield the key of each part and whether it is valid. Each check relies on those before."""
+    yield "kind", state["kind"] in KINDS
     for key, kinds in _ROWS.items():
         yield key, all(_is_row(row, kinds) for row in state[key])
     # The number of inputs may be unknown.

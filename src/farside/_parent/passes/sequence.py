@@ -198,7 +198,11 @@ class ItemSequence:
         """
         total = self._look(anew=True)
         read, sharding, given = states.check(state), self._sharding, self._given
-        self._refuse(read, "kind", self.kind, "it was made by another function")
+        if read["kind"] != self.kind:
+            raise ValueError(
+                f"the state is one of {states.KINDS[read['kind']]}, and this iterable was made by "
+                f"{states.KINDS[self.kind]}; load it into one that was made in the same way"
+            )
         self._refuse_others(read, total, strict=strict)
         if given.seed_given:
             self._refuse(read, "seed", sharding.seed, "leave seed out, or pass the state's")
