@@ -10,6 +10,7 @@ import threading
 import warnings
 from functools import partial
 from itertools import chain, islice
+from multiprocessing import get_context
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -200,6 +201,20 @@ def test_a_sampler_that_counts_its_epochs_itself_is_refused(num_workers: int, na
     with (
         data_loader(Squares(5), **options) as loader,
         pytest.raises(ValueError, match=f"^{name} changes its order by what it has done before"),
+    ):
+        list(loader)
+
+
+@pytest.mark.parametrize("name", ["sampler", "batch_sampler"])
+def test_a_sampler_that_cannot_be_copied_is_refused(name: str) -> None:
+    sampler: Any = CountsEpochs(range(5), 5)
+    sampler.lock = threading.Lock()  # with fork, it need not be pickled
+    if name == "batch_sampler":
+        sampler = Pairs(sampler)
+    options = {"collate_fn": list, "mp_context": get_context("fork"), name: sampler}
+    with (
+        data_loader(Squares(5), num_workers=2, **options) as loader,
+        pytest.raises(TypeError, match=f"^{name}=<.*> cannot be copied .*lock.*; let it make in"),
     ):
         list(loader)
 

@@ -152,10 +152,11 @@ class Batches:
             return _shuffled(count, f"{info.seed} {info.epoch}") if self._shuffle else range(count)
         name, size = ("batch_sampler", 1) if batched else ("sampler", size)
         expected = info.shard_count or 0
-        asked = Asked(sampler, self._dataset, info.seed, (expected + 1) * size, batched=batched)
+        most = (expected + 1) * size
+        asked = Asked(name, sampler, self._dataset, info.seed, most, batched=batched)
         order = asked.order(info.epoch)
         if self._drawn is None:
-            asked.check(order, info.epoch, name)
+            asked.check(order, info.epoch)
         found = number_of_batches(len(order), size, drop_last=self._drop_last)
         if found != expected:
             raise ValueError(

@@ -6,6 +6,7 @@ from copy import deepcopy
 from itertools import islice
 
 from .._payload import handlers
+from .._payload.one_line import one_line
 from .seeding import number_of, seeded
 
 TYPE_CHECKING = False
@@ -20,29 +21,32 @@ class Asked:
     """A sampler that was given, of which each order is asked of a new copy.
 
     The copy is asked after its generator and those of the libraries were seeded. So nothing that
-    the sampler did before counts: a worker that begins with this epoch gets the same.
+    the sampler did before counts: a worker that begins with this epoch gets the same. `name` is
+    that of the argument, for messages.
     """
 
-    def __init__(self, sampler: Any, dataset: Any, seed: int, most: int, *, batched: bool) -> None:
-        self._sampler, self._dataset, self._seed = sampler, dataset, seed
-        self._most, self._batched = most, batched
+    def __init__(
+        self, name: str, sampler: Any, dataset: Any, seed: int, most: int, *, batched: bool
+    ) -> None:
+        self._name, self._sampler, self._dataset = name, sampler, dataset
+        self._seed, self._most, self._batched = seed, most, batched
 
     def order(self, epoch: int) -> list[Any]:
         """Return the first `most` elements of an epoch, which seed and epoch decide."""
         return self._ask(self._copy(), epoch)
 
-    def check(self, order: list[Any], epoch: int, name: str) -> None:
+    def check(self, order: list[Any], epoch: int) -> None:
         """Refuse a sampler whose copies would have other orders, or the same in all epochs.
 
-        `order` is what a copy has given for `epoch`. `name` is for the message.
+        `order` is what a copy has given for `epoch`.
         """
         if not self._batched and type(self._sampler) in _FIXED:
             return
         copy = self._copy()
         if not alike(order, self._ask(copy, epoch)):
             raise ValueError(
-                f"{name} gives another order when it is asked again, so each worker would have its "
-                f"own; {_CURE}"
+                f"{self._name} gives another order when it is asked again, so each worker would "
+                f"have its own; {_CURE}"
             )
         try:
             varies_alone = self._varies_alone(copy, order, epoch)
@@ -52,9 +56,9 @@ class Asked:
             return
         if varies_alone:
             raise ValueError(
-                f"{name} changes its order by what it has done before, which its copies have not, "
-                f"so all epochs would have one order; {_CURE}, or let map_in_workers iterate it in "
-                "your process"
+                f"{self._name} changes its order by what it has done before, which its copies have "
+                f"not, so all epochs would have one order; {_CURE}, or let map_in_workers iterate "
+                "it in your process"
             )
 
     def _varies_alone(self, copy: Any, order: list[Any], epoch: int) -> bool:
@@ -73,7 +77,16 @@ class Asked:
         return all(alike(order, self.order(each)) for each in later)
 
     def _copy(self) -> Any:
-        return deepcopy(self._sampler, {id(self._dataset): self._dataset})  # many refer to it
+        try:
+            return deepcopy(self._sampler, {id(self._dataset): self._dataset})  # many refer to it
+        except Exception as error:  # user code
+            if handlers.raised(error):
+                raise
+            raise TypeError(
+                f"{self._name}={self._sampler!r} cannot be copied ({one_line(error)}), and each "
+                "epoch asks a new copy for its order; let it make in __iter__ what cannot be "
+                "copied, such as a lock or an open file"
+            ) from error
 
     def _ask(self, copy: Any, epoch: int) -> list[Any]:
         seed = f"{self._seed} {epoch}"
