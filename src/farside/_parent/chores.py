@@ -37,8 +37,7 @@ class Chores:
     @property
     def due(self) -> float | None:
         """When the next chore of `add_later` is due."""
-        later = self._later
-        return min([due for due, _ in [*later.values()]], default=None) if later else None
+        return min([due for due, _ in [*self._later.values()]], default=None)
 
     @property
     def pending(self) -> bool:

@@ -72,7 +72,7 @@ class GivenResults:
             return None
         _, ended, read, number = step
         more = given - step.at
-        if more and number >= 0:
+        if more:
             if self._flat:
                 read = {**read, number: read.get(number, 0) + more}
             else:
