@@ -222,15 +222,34 @@ def test_workers_that_were_stopped_meanwhile_get_their_time_once_more(
     assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
 
 
-def test_a_worker_that_has_gone_on_as_it_tells_where_it_is_is_spared(clock: Clock) -> None:
-    """Nobody has looked at which input it runs since its time was up."""
+def at_an_input(clock: Clock) -> tuple[Client, ScriptedLink]:
+    """Return a client whose worker has just begun an input, which may take four seconds."""
     worker = scripted.ScriptedWorker(scripted.ready())
     with scripted.launching(worker):
         options = check(list, backend="scripted")
         client = Client(replace(options, sends_inputs=True, task_timeout=4.0))
         starting.start(client)
-    link = worker.link
-    link.task = 1, clock.now
+    worker.link.task = 1, clock.now
+    return client, worker.link
+
+
+def test_a_loop_that_never_waits_notices_in_time_that_an_input_takes_too_long(clock: Clock) -> None:
+    client, link = at_an_input(clock)
+    enter_iteration_mode(client)
+    for seconds in (1.0, 2.9):
+        clock.now += seconds
+        deadline.check(client)
+        assert ("REPORT_STACK", 1) not in link.told
+    clock.now += 0.2
+    deadline.check(client)
+    assert ("REPORT_STACK", 1) in link.told
+    deadline.check(client)
+    assert client.next_look == client.core.deadline
+
+
+def test_a_worker_that_has_gone_on_as_it_tells_where_it_is_is_spared(clock: Clock) -> None:
+    """Nobody has looked at which input it runs since its time was up."""
+    client, link = at_an_input(clock)
     deadline.begin_to_wait(client, enter_iteration_mode(client))
     assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
     link.task = 2, clock.now

@@ -70,8 +70,7 @@ def check(client: Client) -> None:
     ends = client.core.deadline
     if ends is not None and now >= ends:
         client.waiting.look_if_free(client)  # the worker may have answered
-        time_passes(client, monotonic())
-        ends = client.core.deadline
+        time_passes(client, monotonic())  # and the next step looks at what is the deadline then
     new = now + client.core.shortest_limit
     client.next_look = new if ends is None else min(ends, new)
 
