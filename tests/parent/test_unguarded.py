@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from farside import BackendUnavailableError, FarsideError
+from farside._backends.live_workers import IMPORTING
+from farside._parent import unguarded
 from farside._parent.unguarded import MESSAGE
 from tests.kinds import KINDS
 from tests.scripts.running import run_script
@@ -101,3 +106,50 @@ def test_an_executor_says_it_too(kind: Kind, tmp_path: Path) -> None:
         assert own == (sys.version_info[:2] == (3, 13) and kind.name == "subinterpreter")
         assert done.err.count("Traceback") == 1 + own  # its cause, the workers', has none
         assert "WorkerRestartedWarning" not in done.err
+
+
+@pytest.fixture
+def codes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the exit statuses with which this process would have ended."""
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    return codes
+
+
+def caused(error: Exception) -> Exception:
+    error.__cause__ = BackendUnavailableError("no", reason=IMPORTING)
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ZeroDivisionError("no"),
+        FarsideError("no"),
+        BackendUnavailableError("no", reason="another one"),
+        caused(ValueError("no")),  # of user code, which may have told why
+    ],
+    ids=["other", "ours", "another reason", "of user code"],
+)
+def test_other_errors_keep_their_traceback(
+    error: Exception, codes: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    unguarded._show(type(error), error, None)
+    assert f"{type(error).__name__}: no" in capsys.readouterr().err
+    assert codes == []
+
+
+@pytest.mark.parametrize("name", ["MainProcess", "another one"])
+def test_only_a_fork_server_says_why_it_ends(
+    name: str,
+    codes: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(multiprocessing.current_process(), "_name", name)
+    monkeypatch.setattr(sys, "stdout", None)
+    error = caused(FarsideError("no"))
+    unguarded._show(type(error), error, None)
+    told = f"{MESSAGE}\n" if name == "MainProcess" else ""  # a fork server's parent does not know
+    assert capsys.readouterr().err == told
+    assert codes == [unguarded.EXIT_CODE]
