@@ -37,7 +37,8 @@ class Chores:
     @property
     def due(self) -> float | None:
         """When the next chore of `add_later` is due."""
-        return min([due for due, _ in [*self._later.values()]], default=None)
+        later = self._later
+        return min([due for due, _ in [*later.values()]], default=None) if later else None
 
     @property
     def pending(self) -> bool:
