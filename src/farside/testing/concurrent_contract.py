@@ -16,7 +16,7 @@ from ..errors import (
     WorkerRestartedWarning,
     WorkerTimeoutError,
 )
-from . import dying_jobs, item_jobs, jobs
+from . import item_jobs, jobs
 from .backend_contract import BackendContract
 from .checks import SECONDS, raises, take, until
 
@@ -46,7 +46,7 @@ class ConcurrentBackendContract(BackendContract):
 
     def test_a_burst_arrives_whole_though_the_consumer_was_busy(self) -> None:
         for nbytes in (0, 200, 20_000):
-            with self.start(partial(jobs.Bursts, 10, nbytes), timeout=SECONDS) as items:
+            with self.start(partial(item_jobs.Bursts, 10, nbytes), timeout=SECONDS) as items:
                 iterator = iter(items)
                 next(iterator)
                 time.sleep(_SETTLED)  # the consumer is busy
@@ -54,7 +54,7 @@ class ConcurrentBackendContract(BackendContract):
                     next(iterator)
 
     def test_a_single_item_is_not_kept_back(self) -> None:
-        with self.start(partial(jobs.Bursts, 1), timeout=SECONDS) as items:
+        with self.start(partial(item_jobs.Bursts, 1), timeout=SECONDS) as items:
             iterator = iter(items)
             time.sleep(0.02)  # so that nobody waits for the item when it is made
             assert next(iterator) == 0
@@ -116,7 +116,7 @@ class ConcurrentBackendContract(BackendContract):
             self.start(list, initializer=jobs.hang, timeout=1)
 
     def test_a_worker_that_dies_is_told_of(self) -> None:
-        with self.start(partial(dying_jobs.Dies, 100), timeout=SECONDS) as numbers:
+        with self.start(partial(jobs.Dies, 100), timeout=SECONDS) as numbers:
             if not load(numbers.backend).capabilities.killable:
                 return  # this process would end with the worker
             got, error = take(numbers)
@@ -126,7 +126,7 @@ class ConcurrentBackendContract(BackendContract):
 
     def test_a_worker_that_dies_is_started_again(self) -> None:
         with tempfile.NamedTemporaryFile() as trace:
-            fn = partial(dying_jobs.Dies, 100, trace.name)
+            fn = partial(jobs.Dies, 100, trace.name)
             with self.start(list[int], timeout=SECONDS) as nothing:
                 if not load(nothing.backend).capabilities.killable:
                     return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pickle import PickleBuffer
 from typing import Any
@@ -92,6 +93,20 @@ class Buffers(Blocks):
     def __iter__(self) -> Iterator[Any]:
         for block in super().__iter__():
             yield PickleBuffer(bytearray(block))
+
+
+class Bursts:
+    """Yields some items at once, then sleeps for longer than any test."""
+
+    def __init__(self, count: int, nbytes: int = 0) -> None:
+        self.count = count
+        self.nbytes = nbytes
+
+    def __iter__(self) -> Iterator[Any]:
+        for number in range(self.count):
+            yield bytes([number]) * self.nbytes if self.nbytes else number
+        for _ in range(10_000):  # in short steps, so that a subinterpreter can be ended
+            time.sleep(0.01)
 
 
 def mixed(count: int) -> Iterator[Any]:

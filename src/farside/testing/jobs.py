@@ -87,12 +87,8 @@ class Spins(Numbers):
 
     def __iter__(self) -> Iterator[int]:
         yield from super().__iter__()
-        spin()
-
-
-def spin() -> None:
-    while True:
-        pass
+        while True:
+            pass
 
 
 class Hangs(Numbers):
@@ -126,18 +122,26 @@ class Counted:
             os.close(fd)
 
 
-class Bursts:
-    """Yields some items at once, then sleeps for longer than any test."""
+class Dies(Numbers):
+    """Yields numbers, and ends its process halfway: each time, or only once if it has a path."""
 
-    def __init__(self, count: int, nbytes: int = 0) -> None:
-        self.count = count
-        self.nbytes = nbytes
+    def __init__(self, count: int, path: str | None = None) -> None:
+        super().__init__(count)
+        self.path = path  # of a file, which is empty until the process has died
 
-    def __iter__(self) -> Iterator[Any]:
-        for number in range(self.count):
-            yield bytes([number]) * self.nbytes if self.nbytes else number
-        for _ in range(10_000):  # in short steps, so that a subinterpreter can be ended
-            time.sleep(0.01)
+    def __iter__(self) -> Iterator[int]:
+        for number in super().__iter__():
+            if number == self.count // 2 and not self._has_died():
+                os._exit(3)
+            yield number
+
+    def _has_died(self) -> bool:
+        if self.path is None:
+            return False
+        with open(self.path, "ab") as file:
+            died = file.tell() > 0
+            file.write(b".")
+        return died
 
 
 class Shelf(Numbers):
