@@ -85,14 +85,10 @@ def within(seconds: float, work: Callable[[], object]) -> None:
             raise
         defer_signals(work, once=True)
         return
-    _wait(over, seconds)
-    if errors:
-        raise errors.pop()  # its traceback refers to this
-
-
-def _wait(over: threading.Event, seconds: float) -> None:
     # In pieces: one during which this process is stopped (Ctrl-Z) counts no more than the others.
     while not over.wait(min(seconds, _PIECE_SECONDS)):
         seconds -= _PIECE_SECONDS
         if seconds <= 0:
             raise TimeoutError
+    if errors:
+        raise errors.pop()  # its traceback refers to this
