@@ -120,19 +120,17 @@ def _from_state(
         from .._payload.one_line import one_line  # only when something fails
 
         why = one_line(error).partition(";")[0]
-        skips.say(_NOT_USED.format(of=of, why=why, count=count), warning=True)
+        skips.say(
+            f"the state of {of} does not lead to the items that came after it, as far as can be "
+            f"told ({why}), so the {count} items before are made again; let state_dict() return "
+            "all of the state, or wrap the iterable in a generator, which has none",
+            warning=True,
+        )
         skips.expect(index + skips.done - done)
     else:
         return iterator, holder
     close_generators(opened)
     return None
-
-
-_NOT_USED = (
-    "the state of {of} does not lead to the items that came after it, as far as can be told "
-    "({why}), so the {count} items before are made again; let state_dict() return all of the "
-    "state, or wrap the iterable in a generator, which has none"
-)
 
 
 class Snapshots:
