@@ -40,7 +40,7 @@ def _backend(found: dict[str, Any]) -> str:
         return f"Use backend='subprocess': {numpy}{why}."
     if has_pytorch():
         return f"Use backend='subprocess': {PYTORCH}."
-    missing = sorted({each for part in found["imports"].values() for each in part["missing"]})
+    missing = [each for part in found["imports"].values() for each in part["missing"]]
     if missing:
         return (
             f"Use backend='subprocess': in a subinterpreter it does without {', '.join(missing)}, "

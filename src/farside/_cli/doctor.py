@@ -71,18 +71,17 @@ def _cannot_be_imported(name: str, error: str) -> dict[str, Any]:
 def _look_at(
     name: str, found: dict[str, Any], limit: float, *, look_inside: bool
 ) -> dict[str, Any]:
-    """Print what is known of a factory; return what its modules do in a subinterpreter."""
-    named = found.pop("modules")
-    modules = named if look_inside else []
-    labels = {each: f"{each}, in a subinterpreter" for each in modules}
-    wide = max(map(len, ("can be sent to a worker", *labels.values())))
+    """Print what is known of a factory; return what its module does in a subinterpreter."""
+    module = found.pop("module")
+    label = f"{module}, in a subinterpreter" if module is not None and look_inside else ""
+    wide = max(len("can be sent to a worker"), len(label))
     made = output.Table(f"The factory {name}", [("", wide)])
     made.row("its import takes", output.duration(found["import_seconds"]))
     if found["arguments_seconds"] >= _LONG_SECONDS:
         made.row("its arguments take", output.duration(found["arguments_seconds"]))
     made.row("can be sent to a worker", _how_it_pickles(found))
     imports: dict[str, Any] = {}
-    for module, label in labels.items():
+    if label:
         imports[module] = each = examine_module(module, limit)
         made.row(label, _told(each["result"], each["detail"]))
     made.end()

@@ -109,12 +109,12 @@ class Passes:
         return iterator
 
 
-def modules(fn: Any) -> list[str]:
-    """Return the names of the modules that a worker imports for a factory."""
+def module_of(fn: Any) -> str | None:
+    """Return the name of the module that a worker imports for a factory, if it imports one."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     name = getattr(fn, "__module__", None) or type(fn).__module__
-    return [] if name in {"builtins", "__main__"} else [name]
+    return None if name in {"builtins", "__main__"} else name
 
 
 def why_unpicklable(fn: Any) -> str | None:

@@ -138,8 +138,8 @@ def failure(error: Exception) -> dict[str, Any]:
 
 
 def _factory(factory: str, limit: float) -> dict[str, Any]:  # noqa: ARG001
-    """Import a factory; find out whether it pickles, and which modules a worker imports for it."""
-    from .factory import can_be_sent, import_module_of, load, modules, why_unpicklable
+    """Import a factory; find out whether it pickles, and which module a worker imports for it."""
+    from .factory import can_be_sent, import_module_of, load, module_of, why_unpicklable
 
     begin = perf_counter()
     import_module_of(factory)
@@ -152,7 +152,7 @@ def _factory(factory: str, limit: float) -> dict[str, Any]:  # noqa: ARG001
         "arguments_seconds": made - imported,
         "pickles": problem is None or can_be_sent(fn),
         "pickle_problem": problem,
-        "modules": modules(fn),
+        "module": module_of(fn),
     }
 
 
