@@ -116,28 +116,24 @@ def find_difference(
     run = partial(_run, start, limit)
     first, second = run([0, 1], hash_seed=1)
     (again,) = run([0], hash_seed=1)
-    differs = _compare(first, again)
-    if differs is not None:
+    if differs := _compare("time", first, again):
         (seeded,) = run([0], hash_seed=1, seeded=True)
         (once_more,) = run([0], hash_seed=1, seeded=True)
-        way = "generator" if _compare(seeded, once_more) is None else "time"
-        return Difference(way, *differs)
+        same = _compare("generator", seeded, once_more) is None
+        return differs._replace(way="generator") if same else differs
     (other,) = run([0], hash_seed=2)
-    differs = _compare(first, other)
-    if differs is not None:
-        return Difference("hash", *differs)
+    if differs := _compare("hash", first, other):
+        return differs
     half = max(1, len(first) // 2)
     resumed = first[:half] + _resume(start, limit - half, half) if first else []
-    differs = _compare(first, resumed)
-    if differs is not None:
-        return Difference("resume", *differs)
+    if differs := _compare("resume", first, resumed):
+        return differs
     try:
         (alone,) = run([1], hash_seed=1)
     except ReplayDivergedError:  # the worker refuses the second pass for only one reason
         return None  # a one-shot iterator has no later passes
     left = run([0, 1], hash_seed=1, leave=half)[1]
-    differs = _compare(second, alone) or _compare(second, left)
-    return None if differs is None else Difference("pass before", *differs)
+    return _compare("pass before", second, alone) or _compare("pass before", second, left)
 
 
 def is_one_shot(fn: Callable[..., Any], *, timeout: float | None = None) -> bool:
@@ -188,13 +184,13 @@ def _resume(start: Callable[..., RemoteIterable[Any]], limit: int, count: int) -
         return list(islice(iterable, limit))
 
 
-def _compare(first: list[Any], second: list[Any]) -> tuple[int, Any, Any] | None:
-    """Return the first difference, if there is one: the index, and both items."""
+def _compare(way: str, first: list[Any], second: list[Any]) -> Difference | None:
+    """Return the first difference, if there is one; `way` says what it would mean."""
     encoder = Encoder(None)
     for index, (one, other) in enumerate(zip_longest(first, second, fillvalue=MISSING)):
         missing = one is MISSING or other is MISSING
         if missing or not _alike(index, one, other, encoder):
-            return index, one, other
+            return Difference(way, index, one, other)
     return None
 
 
