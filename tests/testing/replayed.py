@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -37,6 +38,20 @@ class KeptCount:
 class GlobalGenerator:
     def __iter__(self) -> Iterator[float]:
         return (random.random() for _ in range(8))  # noqa: S311
+
+
+class LateGenerator:
+    """Draws from the global generator of PyTorch, which it imports itself: here, a stand-in."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __iter__(self) -> Iterator[float]:
+        if self._folder not in sys.path:
+            sys.path.insert(0, self._folder)
+        import torch
+
+        return (torch.default_generator.random() for _ in range(8))
 
 
 class GlobalShuffle:

@@ -14,6 +14,7 @@ from tests.testing import replayed as jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.timeout(300),  # each runs several spawned workers
@@ -35,6 +36,21 @@ BAD: list[tuple[Callable[[], Iterable[object]], str]] = [
     (jobs.LengthThatChanges, "time"),
     (jobs.SecretGenerator, "time"),
 ]
+
+TORCH = """
+import random
+
+default_generator = random.Random()
+manual_seed = default_generator.seed
+"""
+
+
+def test_a_library_that_is_imported_late_is_seeded_too(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text(TORCH)
+    found = find_difference(partial(jobs.LateGenerator, str(tmp_path)))
+    assert found is not None
+    assert found.way == "generator"
+
 
 GOOD: list[Callable[[], Iterable[object]]] = [
     partial(range, 20),

@@ -29,8 +29,8 @@ def imported(name: str) -> Any:
         return None
 
 
-def seed_all(seed: int) -> None:
-    """Seed all generators but those of accelerators."""
+def seed_all(seed: int, *, accelerators: bool = False) -> None:
+    """Seed all generators, also those of accelerators if asked to."""
     global _late  # noqa: PLW0603  as in the modules that are seeded
     _late = seed  # first: a library may be imported after it was looked for here
     random.seed(seed)
@@ -38,7 +38,7 @@ def seed_all(seed: int) -> None:
         if imported(name) is None:
             when_imported(name, seed_late)
         else:
-            _seed(name, seed, accelerators=False)
+            _seed(name, seed, accelerators=accelerators)
 
 
 @contextmanager

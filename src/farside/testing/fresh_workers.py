@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from .. import RemoteIterable, iterate_in_worker, iterate_in_workers
+from .._worker.seeding import seed_all
 
 
 def start(
@@ -25,27 +27,13 @@ def start(
         "backend": "subprocess",
         "mp_context": "spawn",  # only this start method reads PYTHONHASHSEED
         "seed": 1,
-        "initializer": _seed_all if seeded else None,
+        "initializer": partial(seed_all, 0, accelerators=True) if seeded else None,
         "timeout": timeout,
         **more,
     }
     if shards is None:
         return iterate_in_worker(fn, **options)
     return iterate_in_workers(fn, shards, num_workers, setup=setup, **options)
-
-
-def _seed_all() -> None:
-    import random
-    import sys
-
-    random.seed(0)
-    with suppress(ImportError):
-        import numpy as np  # even if only fn imports it, later
-
-        np.random.seed(0)  # noqa: NPY002  the global generator is meant
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.manual_seed(0)
 
 
 @contextmanager
