@@ -85,3 +85,19 @@ def test_what_is_left_of_closing_is_done_when_it_is_dropped(
     client.abandon()
     assert second.link.closed
     assert client.waiting.links.wakeup.closed
+
+
+def test_ctrl_c_twice_during_the_start_leaves_no_worker_behind() -> None:
+    """The caller gets no iterable then, so nobody else could end the workers."""
+    workers = [ScriptedWorker(None), ScriptedWorker(None)]
+    with launching(*workers):
+        client = Client(*[check(list, backend="scripted")] * 2)
+
+        def wait(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        client.wait = wait  # type: ignore[method-assign]  # in `start`, then in `close`
+        with pytest.raises(KeyboardInterrupt):
+            starting.start(client)
+    assert [each.link.closed for each in workers] == [True, True]
+    assert client.waiting.links.wakeup.closed

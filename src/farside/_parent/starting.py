@@ -59,7 +59,10 @@ def start(client: Client) -> None:
         client.wait(ready(client))
         client.check_failed()
     except BaseException:
-        close(client, kill=False)
+        try:
+            close(client, kill=False)
+        finally:
+            client.abandon()  # where Ctrl-C has cut `close` off: nobody else could end the workers
         raise
 
 
