@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farside.options import StartMethod
+    from tests.kinds import Kind
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +130,27 @@ def test_spawned_processes_that_crash_at_once(cut_off: list[int]) -> None:
     ):
         iterate_in_subprocess(list, mp_context="spawn", max_restarts=3)
     assert cut_off == [signal.SIGSEGV]
+
+
+TOO_LARGE = """\
+import os
+from tests.scripts.starting import start
+
+if __name__ == "__main__":
+    os.environ["HUGE"] = "x" * 200_000
+    try:
+        start(list)
+    except Exception as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow more")
+@pytest.mark.parametrize("kind", SUBPROCESSES[:2], ids=lambda kind: kind.name)
+def test_an_environment_variable_that_is_too_large(tmp_path: Path, kind: Kind) -> None:
+    """Python can set it, but the system then runs no program."""
+    done = run_script(tmp_path, TOO_LARGE, kind=kind)
+    assert "an environment variable is very large" in done.out
 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectionResetError()])

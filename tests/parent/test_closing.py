@@ -96,7 +96,7 @@ def test_ctrl_c_twice_during_the_start_leaves_no_worker_behind() -> None:
         def wait(*_: object) -> None:
             raise KeyboardInterrupt
 
-        client.wait = wait  # type: ignore[method-assign]  # in `start`, then in `close`
+        client.wait = wait  # type: ignore[method-assign, assignment]
         with pytest.raises(KeyboardInterrupt):
             starting.start(client)
     assert [each.link.closed for each in workers] == [True, True]

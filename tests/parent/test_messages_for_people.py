@@ -266,6 +266,7 @@ def test_a_worker_that_died_at_once_has_a_traceback() -> None:
     assert str(later).endswith("has called os._exit()")
     other = messages_for_people.died(WORKER, ExitStatus("", 3), None, "initialization")
     assert "the main script, which each worker imports first, has called sys.exit" in str(other)
+    assert "very large" not in str(other)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from traceback import walk_tb
 from .._system.monkey_patches import patched
 from .._system.process_states import signal_name
 from . import interpreters
-from .base import CutOffError, unavailable
+from .base import EXEC_FAILED, NOT_EXECUTED, CutOffError, unavailable
 from .child import FROM_OUTSIDE, REAP_SECONDS
 
 _unavailable = functools.partial(unavailable, "no process can be started", backend="subprocess")
@@ -107,7 +107,7 @@ def check_spawned(error: OSError | EOFError) -> None:
         killer = _killer_of_spawned(error)
         reason = (
             f"{_executable()!r} has ended as soon as it was started, see above; if that is no "
-            f"Python, {_NAME_IT}"
+            f"Python, {_NAME_IT}; or {NOT_EXECUTED}"
         )
         if killer is not None:
             reason = f"the new process was killed by {killer} as soon as it was started"
@@ -153,12 +153,17 @@ def check_server(error: OSError | EOFError) -> None:
     elif isinstance(error, (ConnectionError, EOFError)):
         found = _end_of(server_pid())
         if found is None or found.si_code != os.CLD_EXITED:  # else it has ended by itself
-            reason = "the fork server was killed meanwhile; the next worker gets a new one"
+            # Python 3.14 does not note the number of a server that could not even read its key.
+            refused = f", or {NOT_EXECUTED}" if server_pid() is None else ""
+            killed = f"the fork server was killed meanwhile{refused}"
+            reason = f"{killed}; the next worker gets a new one"
             raise CutOffError(_unavailable(reason), struck=True) from error
         reason = (
             "the fork server has ended, see above; it imports the main script, so start workers "
             "below if __name__ == '__main__': only; or no more processes can be had (see ulimit -u)"
         )
+        if found.si_status == EXEC_FAILED:
+            reason += f"; or {NOT_EXECUTED}"
     elif error.errno in _NOT_THE_SERVER:
         return
     else:

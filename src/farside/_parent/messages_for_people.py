@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import errors
-from .._backends.base import ExitStatus, unavailable
+from .._backends.base import EXEC_FAILED, NOT_EXECUTED, ExitStatus, unavailable
 from .._payload.one_line import one_line
 from .._payload.remote_errors import read_stack
 from .._protocol import effects as causes
@@ -69,9 +69,10 @@ def _meaning(status: ExitStatus, state: str) -> str:
     if status.code is None or status.code < 0:
         return ""
     if state == "initialization":
+        refused = f"; or {NOT_EXECUTED}" if status.code == EXEC_FAILED else ""
         return (
             "; its code has called os._exit(), or the main script, which each worker imports "
-            "first, has called sys.exit()"
+            f"first, has called sys.exit(){refused}"
         )
     other = "" if status.code else ", or memory has run out where the worker needed it to go on"
     return f"; its code, or a library, has called os._exit(){other}"
