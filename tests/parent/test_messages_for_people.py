@@ -210,6 +210,12 @@ def test_where_an_exception_was_raised_is_told_in_the_words_of_the_function() ->
     assert f"{WHERE}\nin part 7, at its item of index 2\n" in printed(error)
 
 
+def test_where_an_exception_was_raised_is_told_by_the_shard_itself() -> None:
+    error = arrive(ValueError("text"))
+    messages_for_people.locate(error, 7, 2, None, given="'a.txt'")
+    assert f"{WHERE}\nin shard 7 ('a.txt'), at its item of index 2\n" in printed(error)
+
+
 @pytest.mark.parametrize("kind", [ReplayDivergedError, type("Own", (ReplayDivergedError,), {})])
 def test_where_user_code_has_raised_an_error_of_farside_is_told(kind: type[Exception]) -> None:
     error = arrive(kind("text"))

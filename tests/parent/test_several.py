@@ -1020,3 +1020,34 @@ def test_each_worker_falls_back_whatever_others_have_given(*, in_order: bool) ->
         import_late, 2, 2, backend="subinterpreter", in_order=in_order
     ) as items:
         assert sorted(items) == [0, 0, 1, 1]
+
+
+class TwoLines:
+    def __repr__(self) -> str:
+        return "a\nb"
+
+
+def fail(shard: object) -> Iterator[int]:
+    yield 0
+    raise ValueError("on purpose")
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize(
+    ("shards", "told"),
+    [
+        (["a.txt", "b.txt"], "in shard 0 ('a.txt'), at"),
+        ([TwoLines()], "in shard 0 (a b), at"),
+        (["x" * 300], f"in shard 0 ('{'x' * 199}… (302 characters)), at"),
+        (1, "in shard 0, at"),
+        ([0], "in shard 0, at"),
+    ],
+)
+def test_an_error_names_the_shard(
+    shards: Any, told: str, *, in_order: bool, num_workers: int
+) -> None:
+    with iterate_in_workers(fail, shards, num_workers, in_order=in_order) as items:
+        with pytest.raises(ValueError, match="on purpose") as caught:
+            list(items)
+    assert told in "".join(traceback.format_exception(caught.type, caught.value, None))

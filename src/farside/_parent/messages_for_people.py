@@ -161,17 +161,19 @@ def locate(
     turns: Sequence[int] = (),
     *,
     noun: str = "shard",
+    given: str = "",
 ) -> None:
     """Add to an exception, once, at which shard it was raised, and at which of its items."""
     # With `unit`, which is what a shard is called, each has one item. `turns` has all the shards
-    # that the worker reads in turn.
+    # that the worker reads in turn. `given` is the shard as text.
     if getattr(error, "shard", None) is not None:
         return
     named = vars(error).get("item_index") not in {None, UNKNOWN}
     if named and isinstance(error, ReplayDivergedError):  # farside's own names what differs
         vars(error)["shard"] = shard
         return
-    where = f"in {unit} {shard}" if unit else f"in {noun} {shard}, at its item of index {item}"
+    which = f"{shard} ({given})" if given else f"{shard}"
+    where = f"in {unit} {which}" if unit else f"in {noun} {which}, at its item of index {item}"
     if isinstance(error, WorkerDiedError):  # what it made in its last milliseconds is lost
         where += ", or soon after"
         if len(turns) > 1 and not unit:

@@ -92,6 +92,7 @@ def iterate_shards(
         length=None if length is None else count("length", length, "items", 0, MAX_LEN),
         unit=unit,
         noun=noun,
+        contents=contents,
     )
     return kind(*several, sequence=sequence)
 

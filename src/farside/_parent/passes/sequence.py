@@ -27,6 +27,7 @@ class Part(NamedTuple):
     unit: str | None = None  # what a shard is called, if each has one item
     turns: tuple[int, ...] = ()  # the shards that the worker reads in turn
     noun: str = "shard"  # what a shard is called in any case
+    given: str = ""  # the shard as the user gave it, such as a path, if it is not only a number
 
 
 class Start(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any
 from ..._protocol.order import Place, Sharding, Turns, count_of, join_ranges, order_of
 from ..._protocol.parent import ParentCore
 from ...errors import FarsideWarning
+from ..checks import shown
 from ..notes import logger, warn
 from .dealt import Dealt
 from .delivery import Delivery
@@ -15,6 +16,8 @@ from .in_turn import InTurn
 from .one_after_another import OneAfterAnother
 from .queues import arrived
 from .sequence import Given, ItemSequence, Part, Start
+
+_MOST = 200  # characters of a shard that are shown: enough for a path
 
 
 class OneIterable(ItemSequence):
@@ -60,6 +63,7 @@ class Shards(ItemSequence):
         length: how many items a pass has, if the user knows it.
         unit: what a shard is called, if each has one item.
         noun: what it is called in any case.
+        contents: the shards as the user gave them; None if they are only numbers.
     """
 
     kind = "shards"
@@ -76,9 +80,11 @@ class Shards(ItemSequence):
         length: int | None = None,
         unit: str | None = None,
         noun: str = "shard",
+        contents: Sequence[Any] | None = None,
     ) -> None:
         super().__init__(given, sharding)
         self._counting = counting
+        self._contents = contents
         self._workers = count
         self._in_order = in_order
         self._length = length
@@ -130,14 +136,20 @@ class Shards(ItemSequence):
         order = order_of(self._sharding, delivery.epoch)
         if isinstance(delivery, Dealt):
             shard, item = delivery.part_of(delivery.queues[index])
-            return Part(order[shard], item, self._unit, noun=self._noun)
+            return self._part_of(order[shard], item)
         assert isinstance(delivery, InTurn)
         turns = delivery.front
         if turns.over:
             return None
         own = turns.part(self._slots(index))
         shards = tuple([order[own.shard_of(slot)] for slot in own.coming(len(own.live))])
-        return Part(order[turns.shard], turns.next_index, self._unit, shards, self._noun)
+        return self._part_of(order[turns.shard], turns.next_index, shards)
+
+    def _part_of(self, shard: int, item: int, turns: tuple[int, ...] = ()) -> Part:
+        given = ""
+        if self._contents is not None:  # with several lines, it would look like several notes
+            given = shown(self._contents[shard], _MOST).replace("\n", " ")
+        return Part(shard, item, self._unit, turns, self._noun, given * (given != str(shard)))
 
     def _plan_to_continue(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         frames, dealt = core.inbox.copied(), None
