@@ -243,10 +243,11 @@ def test_a_sampler_may_have_an_epoch_that_is_the_last() -> None:
 def test_a_state_of_another_sampler_is_refused() -> None:
     with data_loader(Squares(9), sampler=[1, 2], collate_fn=list) as loader:
         state = loader.state_dict()
+    told = r"the state (has|was saved with other) (samples|batches)"
     for other in ({}, {"sampler": [1, 2, 3]}, {"batch_sampler": [[1], [2]]}):
         with (
             data_loader(Squares(9), collate_fn=list, **other) as loader,
-            pytest.raises(ValueError, match="the state has"),
+            pytest.raises(ValueError, match=told),
         ):
             loader.load_state_dict(state)
 
@@ -638,7 +639,7 @@ def test_a_state_of_other_batches_is_refused(
         state = loader.state_dict()
     with (
         data_loader(Squares(samples), size, collate_fn=list, seed=1, **options) as loader,
-        pytest.raises(ValueError, match="the state has"),
+        pytest.raises(ValueError, match=r"the state (has|was saved with other) batches"),
     ):
         loader.load_state_dict(state)
 

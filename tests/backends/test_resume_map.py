@@ -114,7 +114,10 @@ def test_a_one_shot_iterator_is_one_that_begins_at_the_first_input() -> None:
 
 @pytest.mark.parametrize(
     ("items", "told"),
-    [(range(6), "has inputs=5, and this iterable has 6; "), ([0, 1, 2, 3, 5], "this iterable has")],
+    [
+        (range(6), "has inputs=5, and this iterable has 6; "),
+        ([0, 1, 2, 3, 5], "saved with other inputs"),
+    ],
 )
 def test_the_state_of_other_inputs_is_refused(items: Any, told: str) -> None:
     with map_in_workers(jobs.square, range(5), 0) as results:
@@ -164,7 +167,9 @@ def test_a_state_is_of_the_inputs_that_its_pass_has() -> None:
         iterator.close()
         items[:] = [1, 2, 3]
         assert results.state_dict() == state
-        with pytest.raises(ValueError, match="the items differ"):
+        with pytest.raises(
+            ValueError, match="saved with other inputs, or in another order; pass strict=False"
+        ):
             results.load_state_dict(state)
     with map_in_workers(jobs.square, [7, 6, 5], 0) as results:
         results.load_state_dict(state)

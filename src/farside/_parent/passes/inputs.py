@@ -105,7 +105,7 @@ class Inputs(ItemSequence):
         if read["shards"] and total:
             self._refuse(read, "shards", total, "pass the same items")
         if strict and read["fingerprint"] and self._given.fingerprint:
-            cure = "the items differ; pass strict=False if they only look different now"
+            cure = "pass strict=False if they only look different now"
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
 

@@ -239,13 +239,18 @@ class ItemSequence:
         cure = f"pass the same {same or 'shards'}{anew}"
         self._refuse(read, "shards", total, cure)
         if not same:
-            cure = f"the shards differ; pass strict=False if only their names have changed{anew}"
+            cure = f"pass strict=False if only their names have changed{anew}"
         if strict:
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
     def _refuse(self, state: dict[str, Any], key: str, own: object, cure: str) -> None:
-        if state[key] != own:
-            name = self._shards if key == "shards" else key
+        if state[key] == own:
+            return
+        if key == "fingerprint":
             raise ValueError(
-                f"the state has {name}={state[key]!r}, and this iterable has {own!r}; {cure}"
+                f"the state was saved with other {self._shards}, or in another order; {cure}"
             )
+        name = self._shards if key == "shards" else key
+        raise ValueError(
+            f"the state has {name}={state[key]!r}, and this iterable has {own!r}; {cure}"
+        )
