@@ -12,6 +12,7 @@ arrives as a wait begins. Ctrl-C then takes effect up to a second late, but is n
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -66,8 +67,8 @@ class Waiting:
                 self.wake_others()
             else:
                 left = end - monotonic()
-                if left <= 0 or member not in self._leaving:
-                    return
+                if left <= 0 or member not in self._leaving or sys.is_finalizing():
+                    return  # at the latest stage of the exit, no other thread goes on
                 self._sleep(lambda: member not in self._leaving, min(left, 0.05))
 
     def wake(self) -> None:
@@ -129,6 +130,8 @@ class Waiting:
                 if led:
                     self.wake_others()  # the first thread that wakes up leads now
             if not led:
+                if end is not None and sys.is_finalizing():
+                    return  # the exit has stopped the thread that leads
                 self._sleep(wanted.ready, seconds_until(end))
 
     def is_last(self) -> bool:
