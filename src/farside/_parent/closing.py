@@ -5,6 +5,7 @@ All of it may take time, so no lock is held meanwhile.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from operator import methodcaller
@@ -87,11 +88,13 @@ def close(client: Client, *, kill: bool) -> bool:
     client.counters.end(client.core.epoch)
     if client.stepping_here:
         return True  # in a signal handler: workers are told in a moment, and end by themselves
-    listen = client.options.shutdown_timeout / 2
+    # Late in the exit, Python has stopped all other threads, also one that leads: see `Waiting`.
+    patience = 0.0 if sys.is_finalizing() else client.options.shutdown_timeout
+    listen = patience / 2
     begun, problems = monotonic(), list[Exception]()
     if not client.taking_in_here:  # if so, this is a signal handler, which cannot wait
         launched = When(lambda: not client.launching)
-        client.wait(launched, begun + client.options.shutdown_timeout, problems)
+        client.wait(launched, begun + patience, problems)
     if client.options.finalizers and len(client.members) > 1:
         _hear_all(client, begun + listen, problems)
     ended = []

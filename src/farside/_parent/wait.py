@@ -56,19 +56,19 @@ class Waiting:
     def remove(self, member: Member) -> None:
         """Stop waiting for a worker, and close the way up from it."""
         # If another thread leads, that one closes the way up, and this one waits for it. It waits
-        # for a second at most, since the leader may be running user code of an inline worker.
+        # for a second at most, since the leader may be running user code of an inline worker; and
+        # not at all late in the exit, where Python has stopped all other threads.
         if member.released:
             return
         self._leaving.append(member)
-        end = monotonic() + _CLOSING
+        end = monotonic() + (0.0 if sys.is_finalizing() else _CLOSING)
         while member in self._leaving:
             self.wake()
             if try_lock(self._leading, self._release_links):
                 self.wake_others()
+            elif (left := end - monotonic()) <= 0:
+                return
             else:
-                left = end - monotonic()
-                if left <= 0 or member not in self._leaving or sys.is_finalizing():
-                    return  # at the latest stage of the exit, no other thread goes on
                 self._sleep(lambda: member not in self._leaving, min(left, 0.05))
 
     def wake(self) -> None:
@@ -130,14 +130,11 @@ class Waiting:
                 if led:
                     self.wake_others()  # the first thread that wakes up leads now
             if not led:
-                if end is not None and sys.is_finalizing():
-                    return  # the exit has stopped the thread that leads
                 self._sleep(wanted.ready, seconds_until(end))
 
     def is_last(self) -> bool:
         """Tell whether nobody else waits."""
-        nobody = not (self._others or self.tasks)
-        free = nobody and bool(try_lock(self._leading, lambda: True))
+        free = not (self._others or self.tasks) and bool(try_lock(self._leading, lambda: True))
         self.wake_others(tasks=False)  # a thread may have found the lock taken just now
         return free
 

@@ -49,8 +49,7 @@ class Given(NamedTuple):
     seed_given: bool = False
     cycle_given: bool = False
     fingerprint: str = ""
-    same: str | None = None
-    """For messages: which arguments the fingerprint is made of, if not of the shards."""
+    same: str | None = None  # for messages: what the fingerprint is made of, if not of the shards
 
 
 class ItemSequence:
@@ -238,19 +237,14 @@ class ItemSequence:
         anew = f", or begin its epoch anew, by set_epoch({read['epoch']})"
         cure = f"pass the same {same or 'shards'}{anew}"
         self._refuse(read, "shards", total, cure)
-        if not same:
-            cure = f"pass strict=False if only their names have changed{anew}"
+        moved = f"pass strict=False if only their names have changed{anew}"
         if strict:
-            self._refuse(read, "fingerprint", self._given.fingerprint, cure)
+            self._refuse(read, "fingerprint", self._given.fingerprint, cure if same else moved)
 
     def _refuse(self, state: dict[str, Any], key: str, own: object, cure: str) -> None:
-        if state[key] == own:
-            return
-        if key == "fingerprint":
-            raise ValueError(
-                f"the state was saved with other {self._shards}, or in another order; {cure}"
-            )
-        name = self._shards if key == "shards" else key
-        raise ValueError(
-            f"the state has {name}={state[key]!r}, and this iterable has {own!r}; {cure}"
-        )
+        if state[key] != own:
+            name = self._shards if key == "shards" else key
+            what = f"has {name}={state[key]!r}, and this iterable has {own!r}"
+            if key == "fingerprint":
+                what = f"was saved with other {self._shards}, or in another order"
+            raise ValueError(f"the state {what}; {cure}")
