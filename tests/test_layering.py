@@ -29,7 +29,9 @@ _ALLOWED = {
     "numpy": {"_memory"},
     "torch": {"_parent", "_protocol", "_worker", "options"},
     "backends": {"_backends", "_payload", "_parent", "_link", "_worker"},
-    "testing": {"_backends", "_protocol", "_payload", "_link", "_memory", "_parent"},
+    "testing": {
+        "_backends", "_protocol", "_payload", "_link", "_memory", "_parent", "_worker",
+    },
     "_cli": {"_system", "_backends", "_parent", "_payload", "_worker", "testing"},
     "__main__": {"_cli"},
     "__init__": {"_payload", "_parent", "_backends", "_memory", "api", "numpy", "torch"},
