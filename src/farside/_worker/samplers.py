@@ -7,6 +7,7 @@ from itertools import islice
 
 from .._payload import handlers
 from .._payload.one_line import one_line
+from .._payload.records import shown
 from .seeding import number_of, seeded
 
 TYPE_CHECKING = False
@@ -83,8 +84,8 @@ class Asked:
             if handlers.raised(error):
                 raise
             raise TypeError(
-                f"{self._name}={self._sampler!r} cannot be copied ({one_line(error)}), and each "
-                "epoch asks a new copy for its order; let it make in __iter__ what cannot be "
+                f"{self._name}={shown(self._sampler)} cannot be copied ({one_line(error)}), and "
+                "each epoch asks a new copy for its order; let it make in __iter__ what cannot be "
                 "copied, such as a lock or an open file"
             ) from error
 

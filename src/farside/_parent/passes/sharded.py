@@ -146,10 +146,11 @@ class Shards(ItemSequence):
         return self._part_of(order[turns.shard], turns.next_index, shards)
 
     def _part_of(self, shard: int, item: int, turns: tuple[int, ...] = ()) -> Part:
-        given = ""
+        given = str(shard)
         if self._contents is not None:  # with several lines, it would look like several notes
             given = shown(self._contents[shard], _MOST).replace("\n", " ")
-        return Part(shard, item, self._unit, turns, self._noun, given * (given != str(shard)))
+        tells = given != str(shard)
+        return Part(shard, item, self._unit, turns, self._noun, given if tells else "")
 
     def _plan_to_continue(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         frames, dealt = core.inbox.copied(), None
