@@ -180,6 +180,20 @@ def test_a_result_whose_loading_raises_what_refuses_to_be_changed_fails_alone(
     assert executor.submit(jobs.square, 2).result(30) == 4
 
 
+class Ends:
+    """A result whose loading ends the program."""
+
+    def __reduce__(self) -> Any:
+        return sys.exit, (3,)
+
+
+def test_a_result_whose_loading_raises_system_exit_fails_alone(executor: WorkerExecutor) -> None:
+    error = executor.submit(Ends).exception()
+    assert isinstance(error, NotPicklableError)
+    assert isinstance(error.__cause__, SystemExit)
+    assert executor.submit(pow, 2, 5).result() == 32
+
+
 def test_the_part_of_a_call_that_does_not_pickle_is_named(executor: WorkerExecutor) -> None:
     lock: Any = threading.Lock()
     told = [

@@ -192,9 +192,11 @@ def test_who_submits_as_an_executor_breaks_is_told_that(monkeypatch: pytest.Monk
 
         future = executor.submit(jobs.square, 3)
         monkeypatch.setattr(crew._pending, "add", add_late)
-        with pytest.raises(BrokenWorkersError):
+        with pytest.raises(BrokenWorkersError) as caught:
             executor.submit(jobs.square, 3)
-        assert isinstance(future.exception(0), BrokenWorkersError)
+        error = future.exception(0)
+        assert isinstance(error, BrokenWorkersError)
+        assert caught.value.__cause__ is error.__cause__ is not None
 
 
 def test_any_other_exception_in_the_block_of_an_executor_waits_for_the_calls() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import deque
 from concurrent.futures import Future
 from typing import Any
 from weakref import ref
@@ -186,3 +187,48 @@ def test_what_a_callback_raises_is_logged_and_does_not_reach_who_gives(
     [record] = caplog.records
     assert record.exc_info is not None
     assert record.exc_info[0] is SystemExit
+
+
+class Ends:
+    """An argument whose pickling ends the program."""
+
+    def __reduce__(self) -> Any:
+        sys.exit(3)
+
+
+def test_a_call_whose_pickling_raises_system_exit_fails_alone() -> None:
+    pending, futures = Pending(), [Future[Any]() for _ in range(2)]
+    assert pending.add(Work(futures[0], (print, (Ends(),), {}), 0))
+    assert pending.add(Work(futures[1], (print, (), {}), 1))
+    entries, _ = pending.take(1, 1)
+    assert len(entries) == 1
+    assert futures[0].exception(0) is not None
+    assert futures[1].running()
+
+
+def test_a_task_that_is_taken_as_all_are_cancelled_is_left_to_who_has_taken_it() -> None:
+    class Taken(deque[Work]):
+        def remove(self, work: Work) -> None:
+            assert self.popleft() == work
+            assert not work.future.set_running_or_notify_cancel()
+            raise ValueError
+
+    pending, future = Pending(), Future[Any]()
+    pending._works = Taken()
+    assert pending.add(Work(future, (print, (), {}), 0))
+    pending.cancel()
+    assert future.cancelled()
+
+
+def test_the_last_task_may_be_taken_as_all_are_cancelled() -> None:
+    class Emptied(deque[Work]):
+        def __bool__(self) -> bool:
+            found = len(self) > 0
+            self.clear()
+            return found
+
+    pending, future = Pending(), Future[Any]()
+    pending._works = Emptied()
+    assert pending.add(Work(future, (print, (), {}), 0))
+    pending.cancel()
+    assert not future.cancelled()

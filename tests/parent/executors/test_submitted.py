@@ -484,6 +484,15 @@ def test_no_worker_has_more_tasks_than_it_may(monkeypatch: pytest.MonkeyPatch) -
     assert [len(worker.waiting) for worker in workers] == [4, 4]
 
 
+def test_no_worker_has_more_bytes_ahead_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submitted, "monotonic", lambda: 100.0)
+    made, _ = make(9, 1)  # of 8 bytes each
+    delivery = Ahead(Plan(1, False, False, None, 16, "return", 0), made.pending)
+    worker = Worker(delivery, Counter())
+    hand_out(delivery, [worker])
+    assert len(worker.waiting) == 2
+
+
 def test_it_is_over_once_it_is_closed_and_all_is_done() -> None:
     """Else an executor without calls would end, or one with calls would end before them."""
     delivery, futures = make(1, 1)

@@ -114,11 +114,9 @@ class Crew:
         if self.is_foreign():
             return
         self._pending.closed = True
-        try:
-            if cancel:
-                self._pending.cancel()
-        finally:
-            self._wake()
+        if cancel:
+            self._pending.cancel()  # if that is cut off, a worker is busy, and its result wakes us
+        self._wake()
 
     def end_now(self, *, kill: bool) -> None:
         """End the workers, whatever they do."""
@@ -129,12 +127,7 @@ class Crew:
             self.shut_down(cancel=True)
         finally:  # a callback of a cancelled future may raise SystemExit, or Ctrl-C may strike
             if self._client is not None:
-                self._end(self._client)
-
-    def _end(self, client: Client) -> None:
-        assert self._force is not None
-        closing.end_by_force(client, self._force)
-        self._wake()
+                closing.end_by_force(self._client, self._force)
 
     def join(self) -> None:
         if self.is_foreign():
@@ -189,7 +182,9 @@ class Crew:
         client.news.nobody_catches = True
         client.announced = self._announced
         if self._force is not None:
-            self._end(client)  # in place of `end_now`, which may have found no client
+            closing.end_by_force(
+                client, self._force
+            )  # in place of `end_now`, which may have found no client
         live_workers.check_start(in_thread=True)
         starting.start(client)
         this = enter_iteration_mode(client)
