@@ -107,7 +107,7 @@ def test_what_a_signal_handler_raises_just_as_its_thread_has_begun_is_raised(
 def test_a_thread_that_has_waited_for_long_is_told_of_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Once the memory of calls is given back, it waits without limit."""
+    """Else it would notice at its next look, up to a second later."""
     trim, trimmed = Crew._trim, threading.Event()
 
     def trim_and_tell(*args: Any) -> bool:
@@ -117,6 +117,7 @@ def test_a_thread_that_has_waited_for_long_is_told_of_the_end(
         return done
 
     monkeypatch.setattr(crew, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("farside._parent.wait.LONGEST_SECONDS", 60)
     monkeypatch.setattr(Crew, "_trim", trim_and_tell)
     with WorkerExecutor(1, backend="subprocess", mp_context="fork") as executor:
         executor.submit(abs, 1).result(20)

@@ -38,7 +38,7 @@ class OneAfterAnother(Delivery):
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
         worker = workers[0]  # its frames are opened one by one, so none is half taken
-        return bool(worker.inbox.frames) or worker.over or self.over
+        return bool(worker.inbox.frames) or worker.over  # marks never make this `over`
 
     def place(self, behind: int = 0) -> Place | None:
         count = self.first + self.delivered - behind
