@@ -853,3 +853,9 @@ def test_snapshots_before_the_items_that_are_compared_are_kept() -> None:
     for place in range(0, 900, 100):
         delivery.take_snapshot(Snapshot(0, place, b"state"))
     assert delivery.snapshots.places(0) == [200, 300, 400, 500, 600, 700, 800]
+
+
+def test_one_iterable_of_which_nothing_was_taken_is_at_the_beginning() -> None:
+    """Its state is that of any other iterable that was not begun."""
+    assert OneAfterAnother(counting=False).place() == Place()
+    assert OneAfterAnother(3, counting=False).place() == Place(begun=((0, 3),))
