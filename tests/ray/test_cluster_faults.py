@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import ray
 
 from farside import (
     WorkerDiedError,
@@ -24,6 +25,7 @@ from farside import (
 from farside._backends import live_workers
 from farside.testing import jobs
 from farside.testing.checks import until
+from tests.background import Background
 from tests.ray.conftest import CPUS
 
 if TYPE_CHECKING:
@@ -82,6 +84,26 @@ def test_an_actor_that_dies_is_started_again_and_the_pass_is_complete() -> None:
             got += [next(iterator) for _ in range(50)]
         assert got == list(range(150))
         assert list(numbers) == list(range(3000))
+
+
+def test_an_actor_that_is_killed_from_outside_as_it_starts_is_started_once_more() -> None:
+    """That says nothing of the next one, unlike a second actor that dies by itself so early."""
+    options = {"initializer": partial(time.sleep, 1.0), "max_restarts": 3, "wait": False}
+    with start(partial(jobs.Numbers, 3), **options) as numbers:
+        client: Any = numbers._current
+        killed: list[Any] = [None]
+
+        def kill_two() -> None:
+            for _ in range(2):
+                until(lambda: client.members[0].worker not in killed)
+                killed.append(client.members[0].worker)
+                ray.kill(killed[-1]._calls._actor)
+
+        killer = Background(kill_two)
+        with pytest.warns(WorkerRestartedWarning, match="killed by `ray.kill`"):
+            assert list(numbers) == [0, 1, 2]
+        killer.result()
+        assert len(killed) == 3
 
 
 def test_a_worker_that_ends_its_process() -> None:

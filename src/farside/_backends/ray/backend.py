@@ -205,12 +205,15 @@ class RayWorker(Worker):
             why = _why(error)
             if _OWNER_DIED in why:
                 return ExitStatus(f"its actor has died: {why}; {_GIVEN_UP}", again=False)
-            return ExitStatus(f"its actor has died: {why}", struck=_NODE_DIED in why)
+            struck = any(each in why for each in _FROM_OUTSIDE)
+            return ExitStatus(f"its actor has died: {why}", struck=struck)
         return ExitStatus(watched.result() or "it ended without a word")
 
 
 _NOT_SHOWN = frozenset({"scheduling_strategy", "runtime_env"})
-_NODE_DIED = "its node has died"  # Ray's words, also for an actor that it has placed there since
+# Ray's words for what says nothing of the next worker. An actor that it has placed on a node since
+# that died is told of the node too.
+_FROM_OUTSIDE = ("its node has died", "killed by `ray.kill`", "the node running low on memory")
 _OWNER_DIED = "its owner has died"  # Ray starts no actor for an owner that it takes for dead
 _GIVEN_UP = (
     "its owner is this process, for which the cluster starts no worker any more: Ray has crashed "
