@@ -114,9 +114,11 @@ class Crew:
         if self.is_foreign():
             return
         self._pending.closed = True
-        if cancel:
-            self._pending.cancel()  # if that is cut off, a worker is busy, and its result wakes us
-        self._wake()
+        try:
+            if cancel:
+                self._pending.cancel()  # a callback may raise SystemExit, or Ctrl-C may strike
+        finally:
+            self._wake()
 
     def end_now(self, *, kill: bool) -> None:
         """End the workers, whatever they do."""
@@ -182,9 +184,8 @@ class Crew:
         client.news.nobody_catches = True
         client.announced = self._announced
         if self._force is not None:
-            closing.end_by_force(
-                client, self._force
-            )  # in place of `end_now`, which may have found no client
+            # In place of `end_now`, which may have found no client.
+            closing.end_by_force(client, self._force)
         live_workers.check_start(in_thread=True)
         starting.start(client)
         this = enter_iteration_mode(client)
