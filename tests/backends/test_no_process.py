@@ -22,6 +22,7 @@ from farside import (
     BackendUnavailableError,
     FarsideError,
     RemoteTraceback,
+    WorkerDiedError,
     WorkerRestartedWarning,
     iterate_in_subprocess,
 )
@@ -151,6 +152,15 @@ def test_an_environment_variable_that_is_too_large(tmp_path: Path, kind: Kind) -
     """Python can set it, but the system then runs no program."""
     done = run_script(tmp_path, TOO_LARGE, kind=kind)
     assert "an environment variable is very large" in done.out
+
+
+@pytest.mark.parametrize(("method", "told"), [("fork", False), ("spawn", True)])
+def test_only_a_spawned_process_may_end_as_no_program_runs(
+    method: StartMethod, *, told: bool
+) -> None:
+    with pytest.raises(WorkerDiedError, match="ended with exit code 255") as caught:
+        iterate_in_subprocess(list, mp_context=method, initializer=partial(os._exit, 255))
+    assert ("may also mean that the system refuses to run Python" in str(caught.value)) == told
 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectionResetError()])

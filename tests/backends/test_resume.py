@@ -286,7 +286,7 @@ def changed(**changes: Any) -> Any:
         (
             {"kind": "iterable"},
             ValueError,
-            "is one of iterate_in_worker, .*, and this iterable was made by iterate_in_workers",
+            "made by iterate_in_worker, .*, and this one was made by iterate_in_workers or data_l",
         ),
         ({"kind": "bag"}, ValueError, "kind='bag', which is broken"),
         (
@@ -524,7 +524,7 @@ def test_one_worker(kind: Kind) -> None:
         assert list(items) == list(range(4, 10))
         assert list(items) == list(range(10))
         assert items.epoch == 3
-    with pairs() as others, pytest.raises(ValueError, match="one of iterate_in_worker,"):
+    with pairs() as others, pytest.raises(ValueError, match="made by iterate_in_worker, "):
         others.load_state_dict(state)
     with map_in_workers(mapping_jobs.square, [1, 2], 0) as squares:
         with pytest.raises((TypeError, ValueError)):

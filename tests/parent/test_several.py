@@ -1022,11 +1022,6 @@ def test_each_worker_falls_back_whatever_others_have_given(*, in_order: bool) ->
         assert sorted(items) == [0, 0, 1, 1]
 
 
-class TwoLines:
-    def __repr__(self) -> str:
-        return "a\nb"
-
-
 def fail(shard: object) -> Iterator[int]:
     yield 0
     raise ValueError("on purpose")
@@ -1038,10 +1033,9 @@ def fail(shard: object) -> Iterator[int]:
     ("shards", "told"),
     [
         (["a.txt", "b.txt"], "in shard 0 ('a.txt'), at"),
-        ([TwoLines()], "in shard 0 (a b), at"),
-        (["x" * 300], f"in shard 0 ('{'x' * 199}… (302 characters)), at"),
+        ([("a.txt", 5, 9)], "in shard 0 ('a.txt', 5, 9), at"),
+        ([[5, 9]], "in shard 0, at"),
         (1, "in shard 0, at"),
-        ([0], "in shard 0, at"),
     ],
 )
 def test_an_error_names_the_shard(

@@ -57,14 +57,6 @@ class Capabilities(NamedTuple):
     """Whether a worker may run on another machine."""
 
 
-EXEC_FAILED = 255
-"""The exit code of a process that multiprocessing has forked, but whose `exec` has failed."""
-
-NOT_EXECUTED = (
-    "the system refuses to run Python, as it does where an environment variable is very large"
-)
-
-
 class ExitStatus(NamedTuple):
     """How a worker ended."""
 

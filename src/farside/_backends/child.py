@@ -49,7 +49,8 @@ class Child:
         self.lost_with_server = False  # whether that is because the fork server has ended
         self._process = process
         self._popen = vars(process)["_popen"]
-        self._served = getattr(self._popen, "method", "") == "forkserver"
+        method = getattr(self._popen, "method", "")
+        self._served, self.spawned = method == "forkserver", method == "spawn"
         self._ended = False
         self._asked = monotonic()  # when somebody last asked whether it was stopped
         self._lock = threading.RLock()  # a signal handler may close in the middle of a look

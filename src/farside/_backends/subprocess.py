@@ -25,7 +25,14 @@ from ..errors import WorkerTimeoutError
 from . import live_workers, preparation
 from .base import Availability, Backend, Capabilities, ExitStatus, Worker
 from .child import FROM_OUTSIDE, REAP_SECONDS, Child
-from .no_process import check_method, check_server, check_spawned, check_surroundings, server_pid
+from .no_process import (
+    check_method,
+    check_server,
+    check_spawned,
+    check_surroundings,
+    server_pid,
+    text_of_exit,
+)
 from .process_start import start_process, with_main_hidden
 from .servers import look_at_servers
 from .starting import start, within
@@ -106,7 +113,7 @@ class ProcessWorker(Worker):
             return ExitStatus(text, struck=self._child.lost_with_server)
         code = self._child.code
         if code is None or code >= 0:
-            return ExitStatus(f"it ended with exit code {code}", code)
+            return ExitStatus(text_of_exit(code, spawned=self._child.spawned), code)
         name = signal_name(-code)
         text = f"it was killed by {name} (exit code {code})"
         if code == -signal.SIGALRM:  # see `_worker.lifeline`

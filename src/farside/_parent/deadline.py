@@ -70,7 +70,8 @@ def check(client: Client) -> None:
     ends = client.core.deadline
     if ends is not None and now >= ends:
         client.waiting.look_if_free(client)  # the worker may have answered
-        time_passes(client, monotonic())  # and the next step looks at what is the deadline then
+        time_passes(client, monotonic())
+        # `next_look` stays in the past, so the next step looks again, at the next deadline.
     new = now + client.core.shortest_limit
     client.next_look = new if ends is None else min(ends, new)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import errors
-from .._backends.base import EXEC_FAILED, NOT_EXECUTED, ExitStatus, unavailable
+from .._backends.base import ExitStatus, unavailable
 from .._payload.one_line import one_line
 from .._payload.remote_errors import read_stack
 from .._protocol import effects as causes
@@ -69,10 +69,9 @@ def _meaning(status: ExitStatus, state: str) -> str:
     if status.code is None or status.code < 0:
         return ""
     if state == "initialization":
-        refused = f"; or {NOT_EXECUTED}" if status.code == EXEC_FAILED else ""
         return (
             "; its code has called os._exit(), or the main script, which each worker imports "
-            f"first, has called sys.exit(){refused}"
+            "first, has called sys.exit()"
         )
     other = "" if status.code else ", or memory has run out where the worker needed it to go on"
     return f"; its code, or a library, has called os._exit(){other}"
@@ -161,18 +160,18 @@ def locate(
     turns: Sequence[int] = (),
     *,
     noun: str = "shard",
-    given: str = "",
+    name: str = "",
 ) -> None:
     """Add to an exception, once, at which shard it was raised, and at which of its items."""
     # With `unit`, which is what a shard is called, each has one item. `turns` has all the shards
-    # that the worker reads in turn. `given` is the shard as text.
+    # that the worker reads in turn. `name` is what the user gave for the shard.
     if getattr(error, "shard", None) is not None:
         return
     named = vars(error).get("item_index") not in {None, UNKNOWN}
     if named and isinstance(error, ReplayDivergedError):  # farside's own names what differs
         vars(error)["shard"] = shard
         return
-    which = f"{shard} ({given})" if given else f"{shard}"
+    which = f"{shard} ({name})" if name else f"{shard}"
     where = f"in {unit} {which}" if unit else f"in {noun} {which}, at its item of index {item}"
     if isinstance(error, WorkerDiedError):  # what it made in its last milliseconds is lost
         where += ", or soon after"

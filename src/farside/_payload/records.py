@@ -115,7 +115,7 @@ def text_of(value: object, make: Callable[[object], str] = str) -> str:
         return f"<{type(value).__name__} whose {make.__name__}() failed>"
 
 
-def shown(value: object, most: int = _MOST) -> str:
+def shown(value: object) -> str:
     """Return a text for any value. Users often pass the data itself, which may be large."""
     text = text_of(value, repr)
-    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+    return text if len(text) <= _MOST else f"{text[:_MOST]}… ({len(text)} characters)"

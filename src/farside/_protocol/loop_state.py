@@ -95,8 +95,8 @@ def check(state: Any) -> dict[str, Any]:
 
 KINDS = {
     "iterable": "iterate_in_worker, iterate_in_subprocess or iterate_in_subinterpreter",
-    "shards": "iterate_in_workers, or data_loader with an IterableDataset",
-    "inputs": "map_in_workers, or data_loader with samples",
+    "shards": "iterate_in_workers or data_loader",
+    "inputs": "map_in_workers",
 }
 """The kinds of states, and what makes the iterables that have them."""
 

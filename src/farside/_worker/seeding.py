@@ -30,7 +30,11 @@ def imported(name: str) -> Any:
 
 
 def seed_all(seed: int, *, accelerators: bool = False) -> None:
-    """Seed all generators, also those of accelerators if asked to."""
+    """Seed all generators.
+
+    Those of accelerators are seeded with libraries that are imported later; with `accelerators`,
+    also with those that are imported already.
+    """
     global _late  # noqa: PLW0603  as in the modules that are seeded
     _late = seed  # first: a library may be imported after it was looked for here
     random.seed(seed)

@@ -27,7 +27,7 @@ class Part(NamedTuple):
     unit: str | None = None  # what a shard is called, if each has one item
     turns: tuple[int, ...] = ()  # the shards that the worker reads in turn
     noun: str = "shard"  # what a shard is called in any case
-    given: str = ""  # the shard as the user gave it, such as a path, if it is not only a number
+    name: str = ""  # what the user gave for the shard, such as a path: see `shard_names`
 
 
 class Start(NamedTuple):
@@ -200,7 +200,8 @@ class ItemSequence:
         read, sharding, given = states.check(state), self._sharding, self._given
         if read["kind"] != self.kind:
             raise ValueError(
-                f"the state is one of {states.KINDS[read['kind']]}, and this iterable was made by "
+                "the state is that of an iterable made by "
+                f"{states.KINDS[read['kind']]}, and this one was made by "
                 f"{states.KINDS[self.kind]}; load it into one that was made in the same way"
             )
         self._refuse_others(read, total, strict=strict)

@@ -8,7 +8,6 @@ from typing import Any
 from ..._protocol.order import Place, Sharding, Turns, count_of, join_ranges, order_of
 from ..._protocol.parent import ParentCore
 from ...errors import FarsideWarning
-from ..checks import shown
 from ..notes import logger, warn
 from .dealt import Dealt
 from .delivery import Delivery
@@ -16,8 +15,7 @@ from .in_turn import InTurn
 from .one_after_another import OneAfterAnother
 from .queues import arrived
 from .sequence import Given, ItemSequence, Part, Start
-
-_MOST = 200  # characters of a shard that are shown: enough for a path
+from .shard_names import name_of
 
 
 class OneIterable(ItemSequence):
@@ -146,11 +144,8 @@ class Shards(ItemSequence):
         return self._part_of(order[turns.shard], turns.next_index, shards)
 
     def _part_of(self, shard: int, item: int, turns: tuple[int, ...] = ()) -> Part:
-        given = str(shard)
-        if self._contents is not None:  # with several lines, it would look like several notes
-            given = shown(self._contents[shard], _MOST).replace("\n", " ")
-        tells = given != str(shard)
-        return Part(shard, item, self._unit, turns, self._noun, given if tells else "")
+        name = "" if self._contents is None else name_of(self._contents[shard])
+        return Part(shard, item, self._unit, turns, self._noun, name)
 
     def _plan_to_continue(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         frames, dealt = core.inbox.copied(), None
