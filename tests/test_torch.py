@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import farside
-from farside import ExhaustedIteratorWarning, ReplayDivergedError, merge_states
+from farside import (
+    ExhaustedIteratorWarning,
+    ReplayDivergedError,
+    map_in_workers,
+    merge_states,
+)
 from farside._parent import several
 from farside._worker import loader as loader_module
 from farside._worker.loader import _shuffled
@@ -243,11 +248,15 @@ def test_a_sampler_may_have_an_epoch_that_is_the_last() -> None:
 def test_a_state_of_another_sampler_is_refused() -> None:
     with data_loader(Squares(9), sampler=[1, 2], collate_fn=list) as loader:
         state = loader.state_dict()
-    told = r"the state (has|was saved with other) (samples|batches)"
-    for other in ({}, {"sampler": [1, 2, 3]}, {"batch_sampler": [[1], [2]]}):
+    others: list[tuple[dict[str, Any], str]] = [
+        ({}, "has batches=2, and this iterable has 9"),
+        ({"sampler": [1, 2, 3]}, "has batches=2, and this iterable has 3"),
+        ({"batch_sampler": [[1], [2]]}, "was saved with other batches"),
+    ]
+    for other, told in others:
         with (
             data_loader(Squares(9), collate_fn=list, **other) as loader,
-            pytest.raises(ValueError, match=told),
+            pytest.raises(ValueError, match=f"the state {told}"),
         ):
             loader.load_state_dict(state)
 
@@ -629,19 +638,37 @@ def test_the_module_needs_no_pytorch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "size", "options"),
-    [(12, 2, {"shuffle": True}), (12, 3, {}), (10, 2, {}), (12, 2, {"drop_last": True})],
+    ("samples", "size", "options", "told"),
+    [
+        (12, 2, {"shuffle": True}, "was saved with other batches"),
+        (12, 3, {}, "has batches=6"),
+        (10, 2, {}, "has batches=6"),
+        (12, 2, {"drop_last": True}, "was saved with other batches"),
+    ],
 )
 def test_a_state_of_other_batches_is_refused(
-    samples: int, size: int, options: dict[str, Any]
+    samples: int, size: int, options: dict[str, Any], told: str
 ) -> None:
     with data_loader(Squares(12), 2, collate_fn=list, seed=1) as loader:
         state = loader.state_dict()
     with (
         data_loader(Squares(samples), size, collate_fn=list, seed=1, **options) as loader,
-        pytest.raises(ValueError, match=r"the state (has|was saved with other) batches"),
+        pytest.raises(ValueError, match=f"the state {told}"),
     ):
         loader.load_state_dict(state)
+
+
+def test_a_state_of_a_map_is_refused_and_the_functions_are_named() -> None:
+    with (
+        data_loader(Squares(9), collate_fn=list) as loader,
+        map_in_workers(abs, [1, 2], 0) as mapped,
+    ):
+        message = "made by map_in_workers, and this one was made by iterate_in_workers or data_load"
+        with pytest.raises(ValueError, match=message):
+            loader.load_state_dict(mapped.state_dict())
+        message = "made by iterate_in_workers or data_loader, and this one was made by map_in_work"
+        with pytest.raises(ValueError, match=message):
+            mapped.load_state_dict(loader.state_dict())
 
 
 @pytest.mark.parametrize("in_order", [True, False])

@@ -97,15 +97,26 @@ def test_a_handler_of_the_program_stays_whether_ray_connects_or_not(
         signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.parametrize("what", ["node", "worker process"])
-def test_a_worker_whose_node_has_died_is_not_to_blame(what: str) -> None:
+@pytest.mark.parametrize(
+    ("why", "struck"),
+    [
+        ("its node has died. Node Id: 1", True),
+        ("it was killed by `ray.kill`. The actor never ran", True),
+        ("1 worker(s) were killed due to the node running low on memory. It was 9GB", True),
+        ("its worker process has died. Worker exit type: SYSTEM_ERROR", False),
+    ],
+)
+def test_a_worker_that_something_outside_has_ended_is_not_to_blame(
+    why: str,
+    struck: bool,  # noqa: FBT001
+) -> None:
     calls: Any = Mock(lost=Mock(return_value=False), pull=Mock(return_value=None))
     calls.watched = Future()
     worker = RayWorker(calls, {}, False)
-    calls.watched.set_exception(RuntimeError(f"The actor is dead because its {what} has died. Id"))
+    calls.watched.set_exception(RuntimeError(f"The actor is dead because {why}"))
     status = worker.exit_status()
-    assert status.text == f"its actor has died: its {what} has died. Id"
-    assert status.struck == (what == "node")
+    assert status.text == f"its actor has died: {why}"
+    assert status.struck == struck
     worker.link.close()
 
 
