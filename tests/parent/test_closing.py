@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import select
-import sys
-import threading
-import time
 from typing import Any
 
 import pytest
@@ -14,7 +11,6 @@ import pytest
 from farside._parent import closing, starting
 from farside._parent.client import Client
 from farside._parent.options import check
-from tests.background import SECONDS, Background
 from tests.parent import scripted
 from tests.parent.scripted import ScriptedWorker, launching, ready
 
@@ -105,28 +101,3 @@ def test_ctrl_c_twice_during_the_start_leaves_no_worker_behind() -> None:
             starting.start(client)
     assert [each.link.closed for each in workers] == [True, True]
     assert client.waiting.links.wakeup.closed
-
-
-def test_it_does_not_wait_for_a_thread_that_the_exit_has_stopped(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A `__del__` of the user may close, late in the exit, when all other threads stand still."""
-    client, workers = two_workers()
-    held, go_on = threading.Event(), threading.Event()
-
-    def lead() -> None:
-        with client.waiting._leading:
-            held.set()
-            assert go_on.wait(SECONDS)
-
-    leader = Background(lead)
-    assert held.wait(SECONDS)
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "is_finalizing", lambda: True)
-        begun = time.monotonic()
-        closing.close(client, kill=False)
-        took = time.monotonic() - begun
-    go_on.set()
-    leader.result()
-    assert [worker.link.closed for worker in workers] == [True, True]
-    assert took < 1

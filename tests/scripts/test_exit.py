@@ -56,6 +56,38 @@ def test_wherever_the_worker_is(tmp_path: Path, kind: Kind, act: str) -> None:
         check(run(folder, f"held = begin({act!r})\nprint('end', flush=True)", kind))
 
 
+CLOSED_BY_DEL = """\
+import sys, threading
+from itertools import count
+
+import farside  # so that Python clears its modules before the globals of this script
+
+class Endless:
+    def __iter__(self):
+        return count()
+
+class Closer:
+    def __init__(self, items):
+        self.items = items
+
+    def __del__(self):
+        self.items.close()
+
+if __name__ == "__main__":
+    from tests.scripts.starting import start
+
+    closer = Closer(start(Endless))
+    if sys.argv[1] == "in a loop":
+        threading.Thread(target=list, args=[closer.items], daemon=True).start()
+    print("end", flush=True)
+"""
+
+
+@pytest.mark.parametrize("where", ["idle", "in a loop"])
+def test_a_finalizer_of_the_user_closes_late(tmp_path: Path, kind: Kind, where: str) -> None:
+    check(run_to_its_exit(tmp_path, CLOSED_BY_DEL, where, kind=kind, exit_s=EXIT_S))
+
+
 PRESSED_AGAIN = """\
 import signal, time
 from farside._backends import live_workers

@@ -56,7 +56,7 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
         options, gone = client.options, When(lambda: member.gone)
         try:
             if options.finalizers:
-                client.wait(gone, monotonic() + _patience(client) / 2, problems)
+                client.wait(gone, monotonic() + options.shutdown_timeout / 2, problems)
             if options.forward_logs:
                 client.wait(gone, monotonic() + FAREWELL_SECONDS, problems)
         finally:
@@ -77,15 +77,11 @@ def _close_waiting(client: Client) -> None:
         client.waiting.links.close()
 
 
-def _patience(client: Client) -> float:
-    """Return for how many seconds to wait for what other threads may do first."""
-    # Late in the exit, Python has stopped all of them, also one that leads: see `Waiting`.
-    return 0.0 if sys.is_finalizing() else client.options.shutdown_timeout
-
-
 def close(client: Client, *, kill: bool) -> bool:
     """End all workers and wait for them; return whether all have ended."""
-    if client.foreign_to:
+    # Late in the exit, in a `__del__` of the user's, `live_workers` has ended all of them before.
+    # No other thread goes on then, and the modules that are needed here may be gone.
+    if client.foreign_to or sys.is_finalizing():
         return True
     if kill:
         end_by_force(client, KILL)
@@ -94,12 +90,11 @@ def close(client: Client, *, kill: bool) -> bool:
     client.counters.end(client.core.epoch)
     if client.stepping_here:
         return True  # in a signal handler: workers are told in a moment, and end by themselves
-    patience = _patience(client)
-    listen = patience / 2
+    listen = client.options.shutdown_timeout / 2
     begun, problems = monotonic(), list[Exception]()
     if not client.taking_in_here:  # if so, this is a signal handler, which cannot wait
         launched = When(lambda: not client.launching)
-        client.wait(launched, begun + patience, problems)
+        client.wait(launched, begun + client.options.shutdown_timeout, problems)
     if client.options.finalizers and len(client.members) > 1:
         _hear_all(client, begun + listen, problems)
     ended = []

@@ -12,7 +12,6 @@ arrives as a wait begins. Ctrl-C then takes effect up to a second late, but is n
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -56,19 +55,19 @@ class Waiting:
     def remove(self, member: Member) -> None:
         """Stop waiting for a worker, and close the way up from it."""
         # If another thread leads, that one closes the way up, and this one waits for it. It waits
-        # for a second at most, since the leader may be running user code of an inline worker; and
-        # not at all late in the exit, where Python has stopped all other threads.
+        # for a second at most, since the leader may be running user code of an inline worker.
         if member.released:
             return
         self._leaving.append(member)
-        end = monotonic() + (0.0 if sys.is_finalizing() else _CLOSING)
+        end = monotonic() + _CLOSING
         while member in self._leaving:
             self.wake()
             if try_lock(self._leading, self._release_links):
                 self.wake_others()
-            elif (left := end - monotonic()) <= 0:
-                return
             else:
+                left = end - monotonic()
+                if left <= 0 or member not in self._leaving:
+                    return
                 self._sleep(lambda: member not in self._leaving, min(left, 0.05))
 
     def wake(self) -> None:
@@ -134,7 +133,8 @@ class Waiting:
 
     def is_last(self) -> bool:
         """Tell whether nobody else waits."""
-        free = not (self._others or self.tasks) and bool(try_lock(self._leading, lambda: True))
+        nobody = not (self._others or self.tasks)
+        free = nobody and bool(try_lock(self._leading, lambda: True))
         self.wake_others(tasks=False)  # a thread may have found the lock taken just now
         return free
 
