@@ -140,12 +140,16 @@ def close_all() -> None:
     workers = [each for each in found if each.beside]
     try:
         _whole(lambda: [worker.link.close() for worker in workers])
-        for each in found:
-            if not each.beside:
-                each.link.close()  # runs finalizers, in which Ctrl-C may strike
+        _close_here(found)
     finally:
         all_told.set()
         _whole(lambda: _end(workers, deadline))
+
+
+def _close_here(found: list[Worker]) -> None:
+    for each in found:
+        if not each.beside:
+            each.link.close()  # runs finalizers, in which Ctrl-C may strike
 
 
 def _await_starts(deadline: float) -> None:
