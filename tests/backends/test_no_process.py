@@ -29,6 +29,7 @@ from farside import (
 from farside._backends import live_workers
 from farside._backends.base import CutOffError
 from farside._backends.no_process import check_server
+from farside.testing.jobs import FailsAt
 from tests.kinds import SUBPROCESSES
 from tests.scripts.running import run_script
 
@@ -154,13 +155,25 @@ def test_an_environment_variable_that_is_too_large(tmp_path: Path, kind: Kind) -
     assert "an environment variable is very large" in done.out
 
 
+def leave() -> BaseException:
+    os._exit(255)
+
+
 @pytest.mark.parametrize(("method", "told"), [("fork", False), ("spawn", True)])
 def test_only_a_spawned_process_may_end_as_no_program_runs(
     method: StartMethod, *, told: bool
 ) -> None:
     with pytest.raises(WorkerDiedError, match="ended with exit code 255") as caught:
-        iterate_in_subprocess(list, mp_context=method, initializer=partial(os._exit, 255))
-    assert ("may also mean that the system refuses to run Python" in str(caught.value)) == told
+        iterate_in_subprocess(list, mp_context=method, initializer=leave)
+    assert ("sys.exit(), or the system refuses to run Python, as it" in str(caught.value)) == told
+
+
+def test_a_spawned_worker_that_has_begun_does_not_end_for_that_reason() -> None:
+    with iterate_in_subprocess(partial(FailsAt, 1, leave), mp_context="spawn") as it:
+        with pytest.raises(
+            WorkerDiedError, match="exit code 255; its code, or a library, has call"
+        ):
+            list(it)
 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectionResetError()])

@@ -57,7 +57,7 @@ def test_wherever_the_worker_is(tmp_path: Path, kind: Kind, act: str) -> None:
 
 
 CLOSED_BY_DEL = """\
-import sys, threading
+import os, sys, threading
 from itertools import count
 
 import farside  # so that Python clears its modules before the globals of this script
@@ -70,8 +70,9 @@ class Closer:
     def __init__(self, items):
         self.items = items
 
-    def __del__(self):
+    def __del__(self, write=os.write):
         self.items.close()
+        write(1, b"closed\\n")
 
 if __name__ == "__main__":
     from tests.scripts.starting import start
@@ -85,7 +86,13 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("where", ["idle", "in a loop"])
 def test_a_finalizer_of_the_user_closes_late(tmp_path: Path, kind: Kind, where: str) -> None:
-    check(run_to_its_exit(tmp_path, CLOSED_BY_DEL, where, kind=kind, exit_s=EXIT_S))
+    done = run_to_its_exit(tmp_path, CLOSED_BY_DEL, where, kind=kind, exit_s=EXIT_S)
+    check(done, "end\nclosed\n")
+
+
+def test_a_finalizer_of_the_user_closes_a_worker_in_the_calling_thread(tmp_path: Path) -> None:
+    done = run_to_its_exit(tmp_path, CLOSED_BY_DEL, "idle", kind=INLINE, exit_s=EXIT_S)
+    check(done, "end\nclosed\n")
 
 
 PRESSED_AGAIN = """\

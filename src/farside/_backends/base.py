@@ -68,6 +68,8 @@ class ExitStatus(NamedTuple):
     """Whether another worker could be started in its place."""
     struck: bool = False
     """Whether, as far as is known, something outside has ended it, and not its own code."""
+    unless_begun: str = ""
+    """What else may have ended it, if it died before it began."""
 
 
 def unavailable(

@@ -17,8 +17,8 @@ from . import interpreters
 from .base import CutOffError, unavailable
 from .child import FROM_OUTSIDE, REAP_SECONDS
 
-_EXEC_FAILED = 255  # how a process ends that multiprocessing has forked, but whose exec has failed
-_NOT_EXECUTED = (
+EXEC_FAILED = 255  # how a process ends that multiprocessing has forked, but whose exec has failed
+NOT_EXECUTED = (
     "the system refuses to run Python, as it does where an environment variable is very large"
 )
 _unavailable = functools.partial(unavailable, "no process can be started", backend="subprocess")
@@ -105,19 +105,13 @@ def check_surroundings(error: OSError | EOFError) -> None:
             ) from error
 
 
-def text_of_exit(code: int | None, *, spawned: bool) -> str:
-    """Say by which exit code a process has ended."""
-    more = f", which may also mean that {_NOT_EXECUTED}" if spawned and code == _EXEC_FAILED else ""
-    return f"it ended with exit code {code}{more}"
-
-
 def check_spawned(error: OSError | EOFError) -> None:
     """Raise an error if the new process has ended before it read its task: it may be no Python."""
     if isinstance(error, BrokenPipeError):
         killer = _killer_of_spawned(error)
         reason = (
             f"{_executable()!r} has ended as soon as it was started, see above; if that is no "
-            f"Python, {_NAME_IT}; or {_NOT_EXECUTED}"
+            f"Python, {_NAME_IT}; or {NOT_EXECUTED}"
         )
         if killer is not None:
             reason = f"the new process was killed by {killer} as soon as it was started"
@@ -164,15 +158,16 @@ def check_server(error: OSError | EOFError) -> None:
         found = _end_of(server_pid())
         if found is None or found.si_code != os.CLD_EXITED:  # else it has ended by itself
             # Python 3.14 does not note the number of a server that could not even read its key.
-            reason = "the fork server was killed meanwhile; the next worker gets a new one"
-            reason += f"; or {_NOT_EXECUTED}" if server_pid() is None else ""
+            reason = "the fork server was killed meanwhile, and the next worker gets a new one"
+            if server_pid() is None:
+                reason = f"either {reason}, or {NOT_EXECUTED}"
             raise CutOffError(_unavailable(reason), struck=True) from error
         reason = (
             "the fork server has ended, see above; it imports the main script, so start workers "
             "below if __name__ == '__main__': only; or no more processes can be had (see ulimit -u)"
         )
-        if found.si_status == _EXEC_FAILED:
-            reason += f"; or {_NOT_EXECUTED}"
+        if found.si_status == EXEC_FAILED:
+            reason += f"; or {NOT_EXECUTED}"
     elif error.errno in _NOT_THE_SERVER:
         return
     else:

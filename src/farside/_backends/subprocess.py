@@ -26,12 +26,13 @@ from . import live_workers, preparation
 from .base import Availability, Backend, Capabilities, ExitStatus, Worker
 from .child import FROM_OUTSIDE, REAP_SECONDS, Child
 from .no_process import (
+    EXEC_FAILED,
+    NOT_EXECUTED,
     check_method,
     check_server,
     check_spawned,
     check_surroundings,
     server_pid,
-    text_of_exit,
 )
 from .process_start import start_process, with_main_hidden
 from .servers import look_at_servers
@@ -113,7 +114,8 @@ class ProcessWorker(Worker):
             return ExitStatus(text, struck=self._child.lost_with_server)
         code = self._child.code
         if code is None or code >= 0:
-            return ExitStatus(text_of_exit(code, spawned=self._child.spawned), code)
+            refused = NOT_EXECUTED if self._child.spawned and code == EXEC_FAILED else ""
+            return ExitStatus(f"it ended with exit code {code}", code, unless_begun=refused)
         name = signal_name(-code)
         text = f"it was killed by {name} (exit code {code})"
         if code == -signal.SIGALRM:  # see `_worker.lifeline`

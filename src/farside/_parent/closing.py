@@ -5,7 +5,6 @@ All of it may take time, so no lock is held meanwhile.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from operator import methodcaller
@@ -15,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from .._backends import live_workers
 from .._protocol.group import GroupCore
 from .._protocol.parent_machine import ParentState
+from ..errors import FinalizerFailedWarning, WorkerAbandonedWarning
 from . import unguarded
 from .deadline import When
+from .notes import warn
 
 if TYPE_CHECKING:
     from .client import Client
@@ -79,9 +80,7 @@ def _close_waiting(client: Client) -> None:
 
 def close(client: Client, *, kill: bool) -> bool:
     """End all workers and wait for them; return whether all have ended."""
-    # Late in the exit, in a `__del__` of the user's, `live_workers` has ended all of them before.
-    # No other thread goes on then, and the modules that are needed here may be gone.
-    if client.foreign_to or sys.is_finalizing():
+    if client.foreign_to:
         return True
     if kill:
         end_by_force(client, KILL)
@@ -108,6 +107,28 @@ def close(client: Client, *, kill: bool) -> bool:
     if problems:
         raise problems[0]
     return all(ended)
+
+
+def tell_of_end(client: Client, all_ended: bool) -> None:  # noqa: FBT001  it is a fact
+    """Warn of finalizers that may have been cut off, and of workers that are left behind."""
+    seconds = f"shutdown_timeout={client.options.shutdown_timeout} seconds"
+    for member in client.members:
+        if member.cut_off:
+            member.cut_off = False  # the user is told once
+            warn(
+                f"the {member.name} did not end within half of {seconds}, and was ended: its "
+                "finalizers may have been cut off; pass a longer shutdown_timeout",
+                FinalizerFailedWarning,
+            )
+    if all_ended:
+        return
+    names = [each.name for each in client.members if each.left_behind]
+    warn(
+        f"the {' and the '.join(names)} did not end within {seconds} and is left behind: its "
+        "code is in a call that Python cannot interrupt, a thread that it has started still "
+        "runs, or it gets no processor",
+        WorkerAbandonedWarning,
+    )
 
 
 async def aclose(client: Client) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from .._protocol import loop_state
-from ..errors import FinalizerFailedWarning, WorkerAbandonedWarning
 from . import closing, next_pass, starting
 from .calls import ask_for_stacks, call_method
 from .checks import count, flag
 from .client import Client
-from .notes import warn
 from .options import Options
 from .results import begin_loop, begun_results
 
@@ -369,14 +368,14 @@ class RemoteIterable(Generic[T_co]):
         a `WorkerAbandonedWarning`, and each further one adds a quarter of the time. Closing twice
         is fine.
         """
-        self._take_end(closing.close(self._current, kill=False))
+        self._end(kill=False)
 
     def terminate(self) -> None:
         """End the worker without asking it first, and wait for it.
 
         A process is killed. A subinterpreter cannot be killed, so for it this is `close`.
         """
-        self._take_end(closing.close(self._current, kill=True))
+        self._end(kill=True)
 
     async def aclose(self) -> None:
         """End the worker and wait for it, as `close` does, without blocking the event loop.
@@ -384,7 +383,8 @@ class RemoteIterable(Generic[T_co]):
         A task that is cancelled meanwhile is cancelled after the worker has ended, so within
         ``shutdown_timeout`` seconds.
         """
-        self._take_end(await closing.aclose(self._current))
+        if not self._is_late():
+            closing.tell_of_end(self._current, await closing.aclose(self._current))
 
     def __enter__(self) -> Self:
         """Return self."""
@@ -434,27 +434,12 @@ class RemoteIterable(Generic[T_co]):
             f"state={self.state!r}>"
         )
 
-    def _take_end(self, all_ended: bool) -> None:  # noqa: FBT001  it is a fact
-        """Warn of finalizers that may have been cut off, and of workers that are left behind."""
-        client = self._current
-        seconds = f"shutdown_timeout={client.options.shutdown_timeout} seconds"
-        for member in client.members:
-            if member.cut_off:
-                member.cut_off = False  # the user is told once
-                warn(
-                    f"the {member.name} did not end within half of {seconds}, and was ended: its "
-                    "finalizers may have been cut off; pass a longer shutdown_timeout",
-                    FinalizerFailedWarning,
-                )
-        if all_ended:
-            return
-        names = [each.name for each in client.members if each.left_behind]
-        warn(
-            f"the {' and the '.join(names)} did not end within {seconds} and is left behind: its "
-            "code is in a call that Python cannot interrupt, a thread that it has started still "
-            "runs, or it gets no processor",
-            WorkerAbandonedWarning,
-        )
+    # Held here: late in the exit, Python may have cleared the modules that have what is needed.
+    _is_late = staticmethod(sys.is_finalizing)
+
+    def _end(self, *, kill: bool) -> None:
+        if not self._is_late():  # else all have ended that can be ended
+            closing.tell_of_end(self._current, closing.close(self._current, kill=kill))
 
 
 class SubprocessIterable(RemoteIterable[T_co]):

@@ -69,9 +69,10 @@ def _meaning(status: ExitStatus, state: str) -> str:
     if status.code is None or status.code < 0:
         return ""
     if state == "initialization":
+        other = f", or {status.unless_begun}" if status.unless_begun else ""
         return (
             "; its code has called os._exit(), or the main script, which each worker imports "
-            "first, has called sys.exit()"
+            f"first, has called sys.exit(){other}"
         )
     other = "" if status.code else ", or memory has run out where the worker needed it to go on"
     return f"; its code, or a library, has called os._exit(){other}"

@@ -1,7 +1,7 @@
 """Names a shard in an error by what the user gave for it, such as the path of a file.
 
-No code of the user's runs for this, such as a ``__repr__``, which may raise, or take long: the
-error is on its way to the loop.
+No ``__repr__`` or ``__str__`` of the user's is called for this. It might raise, or take long, while
+the error is on its way to the loop.
 """
 
 from __future__ import annotations
