@@ -289,6 +289,32 @@ def test_a_worker_started_when_all_others_have_ended(tmp_path: Path, kind: Kind)
     check(run_to_its_exit(tmp_path, LATE, kind=kind, exit_s=EXIT_S))
 
 
+IMPORTED_LATE = """\
+import atexit, threading
+
+@atexit.register
+def last():
+    from tests.jobs import Numbers
+    from tests.scripts.starting import start
+    try:
+        start(partial(Numbers, 3))
+    except Exception as error:
+        print("end")
+        print(error, flush=True)
+
+if __name__ == "__main__":
+    from functools import partial
+"""
+
+
+def test_no_worker_is_started_where_farside_is_imported_in_the_exit(
+    tmp_path: Path, kind: Kind
+) -> None:
+    """Nobody would end it."""
+    done = run_to_its_exit(tmp_path, IMPORTED_LATE, kind=kind, exit_s=EXIT_S)
+    check(done, "end\nno worker can be started here: the process is exiting\n")
+
+
 CLOSED = """\
 if __name__ == "__main__":
     import sys

@@ -38,7 +38,10 @@ _live: dict[int, Worker] = {}  # by `id`: a class from elsewhere may not be hash
 # would keep them, and also their iterables, to which tracebacks in the workers may refer.
 _here: WeakValueDictionary[int, Worker] = WeakValueDictionary()
 _starting: set[object] = set()  # a token for each start of a worker in this process
-_exiting = False
+# Whether the process exits. It may do so already, in a function of `atexit` that imports farside:
+# then Python does not call `close_all` any more. (If `threading` is imported there too, nothing
+# tells that.)
+_exiting: bool = getattr(threading, "_SHUTTING_DOWN", False)
 some_left = False  # whether some have not ended in time as the process exits: Python ends those
 all_told = threading.Event()
 """Set as the process exits, once every worker was told to end and needs no further command.
