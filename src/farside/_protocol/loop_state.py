@@ -46,7 +46,7 @@ def write(
 ) -> dict[str, Any]:
     """Return the state of a loop.
 
-    Its kind is one of `KINDS`. An anchor is a shard that was begun, the index of one of its items,
+    Its kind is one of `_KINDS`. An anchor is a shard that was begun, the index of one of its items,
     and the digest of that. The fingerprint tells data sets apart.
     """
     return {
@@ -69,8 +69,11 @@ def write(
     }
 
 
-def check(state: Any) -> dict[str, Any]:
-    """Return `state`, checked. Raise TypeError if it is no state, ValueError if it is broken."""
+def check(state: Any, kind: str | None = None) -> dict[str, Any]:
+    """Return `state`, checked. Raise TypeError if it is no state, ValueError if it is broken.
+
+    Also raise ValueError if it is of another kind than `kind`.
+    """
     cure = "pass what state_dict() returned"
     if not isinstance(state, dict) or "farside" not in state:
         raise TypeError(f"state={_short(state)} is not a state of farside; {cure}")
@@ -81,8 +84,8 @@ def check(state: Any) -> dict[str, Any]:
             f"the state has version {state['farside']!r}, and this farside reads {VERSION}; load "
             "it with the farside that has made it, or begin its epoch anew, by set_epoch"
         )
-    for key, kind in KEYS.items():
-        if type(state.get(key)) is not kind:
+    for key, type_of in KEYS.items():
+        if type(state.get(key)) is not type_of:
             raise ValueError(f"the state has {key}={_short(state.get(key))}; {cure}")
     for key, least in _LEAST.items():
         if state[key] < least:
@@ -90,10 +93,15 @@ def check(state: Any) -> dict[str, Any]:
     for key, holds in _parts(state):
         if not holds:
             raise ValueError(f"the state has {key}={_short(state[key])}, which is broken; {cure}")
+    if kind not in {None, state["kind"]}:
+        raise ValueError(
+            f"the state is that of an iterable made by {_KINDS[state['kind']]}, and this one was "
+            f"made by {_KINDS[kind]}; load it into one that was made in the same way"
+        )
     return state
 
 
-KINDS = {
+_KINDS = {
     "iterable": "iterate_in_worker, iterate_in_subprocess or iterate_in_subinterpreter",
     "shards": "iterate_in_workers or data_loader",
     "inputs": "map_in_workers",
@@ -116,7 +124,7 @@ _MANY = 1 << 63  # more shards or items than there ever are
 
 def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     """Yield the key of each part and whether it is valid. Each check relies on those before."""
-    yield "kind", state["kind"] in KINDS
+    yield "kind", state["kind"] in _KINDS
     for key, kinds in _ROWS.items():
         yield key, all(_is_row(row, kinds) for row in state[key])
     # The number of inputs may be unknown.

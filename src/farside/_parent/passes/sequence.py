@@ -197,13 +197,7 @@ class ItemSequence:
         The function takes the number of passes begun. See `RemoteIterable.load_state_dict`.
         """
         total = self._look(anew=True)
-        read, sharding, given = states.check(state), self._sharding, self._given
-        if read["kind"] != self.kind:
-            raise ValueError(
-                "the state is that of an iterable made by "
-                f"{states.KINDS[read['kind']]}, and this one was made by "
-                f"{states.KINDS[self.kind]}; load it into one that was made in the same way"
-            )
+        read, sharding, given = states.check(state, self.kind), self._sharding, self._given
         self._refuse_others(read, total, strict=strict)
         if given.seed_given:
             self._refuse(read, "seed", sharding.seed, "leave seed out, or pass the state's")
