@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._parent.iterable import RemoteIterable as RemoteIterable
     from ._parent.iterable import SubinterpreterIterable as SubinterpreterIterable
     from ._parent.iterable import SubprocessIterable as SubprocessIterable
-    from ._parent.iterable import merge_states as merge_states
+    from ._parent.next_pass import merge_states as merge_states
     from ._parent.stats import Stats as Stats
     from ._payload.register import register_reducer as register_reducer
     from ._payload.worker_info import WorkerInfo as WorkerInfo
@@ -69,7 +69,7 @@ _HOMES = {
     "iterate_in_worker": ".api",
     "iterate_in_workers": ".api",
     "map_in_workers": ".api",
-    "merge_states": "._parent.iterable",
+    "merge_states": "._parent.next_pass",
     "register_backend": "._backends.registry",
     "register_reducer": "._payload.register",
 }

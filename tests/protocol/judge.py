@@ -107,7 +107,7 @@ class Judged(World):
         reads, delivery, count = self.rules.reads, self.delivery, len(self.history)
         assert delivery is not None
         for behind in range(count + 1):
-            place, given = delivery.place(behind), self.history[: count - behind]
+            place, given = delivery.place(count - behind), self.history[: count - behind]
             if place is None:
                 raise ViolationError(f"where the loop was {behind} items ago is forgotten")
             self.places.add(place)

@@ -64,7 +64,7 @@ def _sums(core: GroupCore, latest: _Latest, *taken: Delivery | None) -> Totals:
     items, nbytes, seconds, failed = latest.before
     for delivery in taken:
         if delivery is not None:
-            items, failed = items + delivery.delivered, failed + delivery.failed_inputs
+            items, failed = items + delivery.had, failed + delivery.failed_inputs
     if latest.epoch == core.epoch and latest.delivery is not None:
         nbytes += sum([each.inbox.nbytes for each in core.workers])
         seconds += (latest.ended[0] if latest.ended else monotonic()) - latest.began

@@ -6,7 +6,6 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from .._protocol import loop_state
 from . import closing, next_pass, starting
 from .calls import ask_for_stacks, call_method
 from .checks import count, flag
@@ -15,7 +14,7 @@ from .options import Options
 from .results import begin_loop, begun_results
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
     from typing import Literal
 
     from typing_extensions import Self
@@ -222,6 +221,38 @@ class RemoteIterable(Generic[T_co]):
             IterableClosedError: the iterable is closed. The cause is a failure, if there was one.
         """
         return begin_loop(self._current, self, begun_results)
+
+    def in_thread(self, ahead: int = 2) -> Generator[T_co, None, None]:
+        """Begin a pass, as ``iter()`` does, whose items a thread takes ahead of the loop.
+
+        The thread waits for the workers, and maps or copies what they send, and unpickles it. So
+        the loop's own thread hardly spends time on items, as with ``pin_memory`` of a
+        ``DataLoader``: this is for a thread that drives an accelerator. It pays for large items;
+        for many small ones, the handover takes longer than the rest.
+
+        All else is as with ``iter()``: order, errors and `state_dict`, which tells where the loop
+        is, not the thread. The inputs of a map are taken in the thread.
+
+        Args:
+            ahead: how many finished items may wait for the loop, beside those of ``buffer_size``:
+                1 to 500. Default: 2.
+
+        Raises:
+            FarsideError: the worker has failed since the latest loop.
+            IterableClosedError: the iterable is closed. The cause is a failure, if there was one.
+            TypeError, ValueError: ``ahead`` is not a whole number, or not in that range.
+            RuntimeError: no thread can be started.
+
+        Example:
+            >>> from farside import iterate_in_workers
+            >>> with iterate_in_workers(range, [2, 3], 2) as numbers:
+            ...     list(numbers.in_thread())
+            [0, 0, 1, 1, 2]
+        """
+        from .in_thread import MOST, begun_in_thread  # not everybody needs it
+
+        make = partial(begun_in_thread, most=count("ahead", ahead, "items", 1, MOST))
+        return begin_loop(self._current, self, make)
 
     def __len__(self) -> int:
         """Return the length that the remote iterable has reported.
@@ -451,32 +482,3 @@ class SubinterpreterIterable(RemoteIterable[T_co]):
 
     Its `backend` is ``"subprocess"`` when the fallback has taken over.
     """
-
-
-def merge_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Merge the states of all ranks of a job into one.
-
-    Each rank saves its own state. The merged one can be loaded in jobs with another number of
-    ranks: each item that no rank was given comes once, in one of the new ranks.
-
-    Args:
-        states: what `RemoteIterable.state_dict` has returned in each rank, all in the same epoch.
-
-    Raises:
-        TypeError, ValueError: one of them is no state, one is missing, or they are of several jobs.
-
-    Example:
-        >>> from farside import iterate_in_workers, merge_states
-        >>> states, seen = [], []
-        >>> for rank in range(2):
-        ...     rank_of = {"rank": rank, "world_size": 2, "seed": 0}
-        ...     with iterate_in_workers(range, [2] * 4, 1, **rank_of) as numbers:
-        ...         iterator = iter(numbers)
-        ...         seen += [next(iterator), next(iterator)]
-        ...         states.append(numbers.state_dict())
-        >>> with iterate_in_workers(range, [2] * 4, 1) as numbers:
-        ...     numbers.load_state_dict(merge_states(states))
-        ...     seen, list(numbers)
-        ([0, 0, 0, 0], [1, 1, 1, 1])
-    """
-    return loop_state.merge(states)

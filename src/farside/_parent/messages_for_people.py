@@ -223,3 +223,17 @@ def _timed_out(ending: Ending, member: Member) -> FarsideError:
         state=ending.state,
         worker_stack=stack,
     )
+
+
+_CURE = (
+    "return something that can be iterated again and again, such as a list or an object whose "
+    "__iter__ makes a new iterator; or use iterate_in_workers, which calls fn(shard) in each pass"
+)
+USED_UP = (
+    "this pass is empty, since fn returned a one-shot iterator that an earlier pass has used up; "
+    + _CURE
+)
+CONTINUED = (
+    "this pass goes on after an earlier one that was left, since fn returned a one-shot iterator; "
+    "items that the worker had made ahead are lost; " + _CURE
+)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._protocol import loop_state
 from .._system.signals import defer_signals
 from .messages_for_people import pass_open
 
@@ -46,3 +47,32 @@ def change(client: Client, method: str, look: Callable[[], Callable[[int], objec
 
     # With the lock: else another thread might begin a pass in the middle.
     defer_signals(partial(client.change, work))
+
+
+def merge_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Merge the states of all ranks of a job into one.
+
+    Each rank saves its own state. The merged one can be loaded in jobs with another number of
+    ranks: each item that no rank was given comes once, in one of the new ranks.
+
+    Args:
+        states: what `RemoteIterable.state_dict` has returned in each rank, all in the same epoch.
+
+    Raises:
+        TypeError, ValueError: one of them is no state, one is missing, or they are of several jobs.
+
+    Example:
+        >>> from farside import iterate_in_workers, merge_states
+        >>> states, seen = [], []
+        >>> for rank in range(2):
+        ...     rank_of = {"rank": rank, "world_size": 2, "seed": 0}
+        ...     with iterate_in_workers(range, [2] * 4, 1, **rank_of) as numbers:
+        ...         iterator = iter(numbers)
+        ...         seen += [next(iterator), next(iterator)]
+        ...         states.append(numbers.state_dict())
+        >>> with iterate_in_workers(range, [2] * 4, 1) as numbers:
+        ...     numbers.load_state_dict(merge_states(states))
+        ...     seen, list(numbers)
+        ([0, 0, 0, 0], [1, 1, 1, 1])
+    """
+    return loop_state.merge(states)

@@ -21,19 +21,6 @@ from .notes import warn
 from .passes.delivery import Delivery
 from .passes.queues import Block, Queue
 
-_CURE = (
-    "return something that can be iterated again and again, such as a list or an object whose "
-    "__iter__ makes a new iterator; or use iterate_in_workers, which calls fn(shard) in each pass"
-)
-_USED_UP = (
-    "this pass is empty, since fn returned a one-shot iterator that an earlier pass has used up; "
-    + _CURE
-)
-_CONTINUED = (
-    "this pass goes on after an earlier one that was left, since fn returned a one-shot iterator; "
-    "items that the worker had made ahead are lost; " + _CURE
-)
-
 _EARLY = "a worker has ended its pass before the end of its shards"
 OVER: list[Any] = []  # what `Pass.step` returns at the end
 # Raised in `Delivery.take` if another thread clears the delivery meanwhile.
@@ -84,14 +71,20 @@ class Pass:
             self._tell()  # of marks that were passed
         if delivery.cleared:
             self._raise_cut_off()
+        if not (delivery.over or self._is_at_end(core)):
+            return None
+        if delivery.ahead is None:  # else the loop has yet to get what was taken
+            self.finish(core)
+        return OVER
+
+    def finish(self, core: GroupCore) -> None:
+        """Record that the loop has reached the end of the pass."""
+        delivery = self.delivery
         if not delivery.over:
-            if not self._is_at_end(core):
-                return None
-            for worker in workers:
+            for worker in core.workers:
                 worker.inbox.at_end = True  # without an event, as there is nothing to send
             delivery.clear_queues()
         delivery.finished = True
-        return OVER
 
     def _take(self, workers: Sequence[ParentCore]) -> Block | None:
         delivery = self.delivery
@@ -128,7 +121,7 @@ class Pass:
         continued = True in [each.continued for each in core.workers]
         self._begun = used or continued
         if continued:
-            warn(_CONTINUED, errors.ExhaustedIteratorWarning)
+            warn(messages_for_people.CONTINUED, errors.ExhaustedIteratorWarning)
 
     def _raise_cut_off(self) -> NoReturn:
         """Raise the error that says why no more can be taken, even if more has arrived."""
@@ -159,7 +152,7 @@ class Pass:
                 client.give_up(client.members[index], BROKEN, _EARLY)
                 raise errors.ProtocolError(_EARLY)
             if worker.used_up:
-                warn(_USED_UP, errors.ExhaustedIteratorWarning)
+                warn(messages_for_people.USED_UP, errors.ExhaustedIteratorWarning)
         return finished
 
     def _continue_restarted(self) -> GroupCore:
@@ -221,6 +214,11 @@ class Pass:
                 member.failure = known[0], ref(error)  # kept only while somebody else has it
 
     def leave(self) -> None:
+        """Stop the pass, unless it is over, and release the user's objects. Never waits."""
+        self.stop()
+        self.delivery.release()
+
+    def stop(self) -> None:
         """Stop the pass, unless it is over. Never waits."""
         # A finalizer may call this in the middle of anything that this or another thread does.
         client, delivery = self.client, self.delivery
@@ -230,7 +228,6 @@ class Pass:
             # After the stop, which ends the worker's wait: `stats` must not show a wait that is
             # longer than the pass.
             client.counters.end(self.epoch)
-        delivery.release()
 
     def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
         """Return an iterable of the items of a block. It ends when the pass is left."""

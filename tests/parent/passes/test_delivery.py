@@ -267,7 +267,7 @@ def test_where_the_loop_was_some_items_ago_is_known(
     whole = list(simulate(lengths, cycle))
     for got, _ in enumerate(world.loop(), 1):
         behind = cuts.randint(0, got)
-        place = delivery.place(behind)
+        place = delivery.place(got - behind)
         assert place is not None
         again = Turns.begin(Sharding(len(lengths), cycle), place)
         assert list(walk(again, lengths)) == whole[got - behind :]
@@ -279,8 +279,8 @@ def test_where_the_loop_was_longer_ago_than_is_kept_is_not_known(
     monkeypatch.setattr("farside._parent.passes.in_turn._KEPT", 3)
     world = in_turn([1] * 40, 1, 1, Random(0))  # noqa: S311
     assert len([*world.loop()]) == 40
-    assert world.delivery.place(40) is None
-    assert world.delivery.place(3) is not None
+    assert world.delivery.place(0) is None
+    assert world.delivery.place(37) is not None
 
 
 @STEADY
@@ -368,12 +368,12 @@ def test_where_a_loop_was_is_known_where_items_come_as_they_come(
         [*(Item(shard, number) for number in range(length)), Mark()]
         for shard, length in enumerate(lengths, done)
     ]
-    assert delivery.place() == Place(ranges_of(range(done)))
+    assert delivery.place(0) == Place(ranges_of(range(done)))
     world, got = World(delivery, sent, cuts), list[Item]()
     for item in world.loop():
         got.append(item)
         behind = cuts.randint(0, len(got))
-        place = delivery.place(behind)
+        place = delivery.place(len(got) - behind)
         assert place is not None
         given_then = Counter(each.shard for each in got[: len(got) - behind])
         ended = numbers_of(place.ended)
@@ -381,7 +381,7 @@ def test_where_a_loop_was_is_known_where_items_come_as_they_come(
         assert all(given_then[shard] == lengths[shard - done] for shard in ended if shard >= done)
         left = {shard: count for shard, count in given_then.items() if shard not in ended}
         assert left == dict(place.begun)
-    assert delivery.place() == Place(((0, total),))
+    assert delivery.place(len(got)) == Place(((0, total),))
 
 
 @pytest.mark.parametrize(
@@ -749,7 +749,7 @@ def test_what_one_iterable_has_sent_is_counted_from_where_its_loop_began() -> No
     assert (queue.taken, queue.given) == (0, 3)
     assert delivery.known_of(Place(begun=((0, 101),)))[0] == [(0, 100, of_entry(0, (), plain=True))]
     assert [next(delivery.rest), next(delivery.rest)] == [0, 1]
-    assert delivery.place() == Place(begun=((0, 102),))
+    assert delivery.place(delivery.had) == Place(begun=((0, 102),))
     with pytest.raises(NotPicklableError, match="the item of index 102 is odd") as raised:
         delivery.not_here("is odd", ValueError())
     assert raised.value.item_index == 102
@@ -857,5 +857,5 @@ def test_snapshots_before_the_items_that_are_compared_are_kept() -> None:
 
 def test_one_iterable_of_which_nothing_was_taken_is_at_the_beginning() -> None:
     """Its state is that of any other iterable that was not begun."""
-    assert OneAfterAnother(counting=False).place() == Place()
-    assert OneAfterAnother(3, counting=False).place() == Place(begun=((0, 3),))
+    assert OneAfterAnother(counting=False).place(0) == Place()
+    assert OneAfterAnother(3, counting=False).place(0) == Place(begun=((0, 3),))

@@ -158,7 +158,7 @@ class Map:
 
     def check_place(self) -> None:
         """Check that the state tells what the loop was given."""
-        place = self.delivery.place()
+        place = self.delivery.place(self.delivery.had)
         assert place is not None
         for number, read in place.begun:
             assert self.plan.flat

@@ -35,8 +35,7 @@ class Answers(Delivery):
     def needs(self) -> Sequence[int]:
         return [index for index, each in enumerate(self._assigned) if each.batches]
 
-    def place(self, behind: int = 0) -> Place | None:
-        given = self.delivered - behind
+    def place(self, given: int) -> Place | None:
         return self.progress.place(given + bisect_right(self.left_out, given))
 
     def pass_mark(self, queue: Queue) -> list[Any]:

@@ -100,8 +100,8 @@ class Dealt(Delivery):
             self._measure_at = self._passed + sum(map(len, self._under_way))
         self.deal()
 
-    def place(self, behind: int = 0) -> Place | None:
-        return self.progress.place(self.delivered - behind)
+    def place(self, given: int) -> Place | None:
+        return self.progress.place(given)
 
     def part_of(self, queue: Queue) -> tuple[int, int]:
         """Return which shard a worker is at, and how many of its items are in blocks."""

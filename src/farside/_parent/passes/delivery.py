@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import repeat
 from operator import length_hint
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._in_c import FREE_THREADED, Lock
 from ..._protocol.order import Place
@@ -22,6 +22,9 @@ from ..._system.signals import try_lock
 from ...errors import NotPicklableError
 from .anchors import AFTER_STATE, Anchors
 from .queues import PLAIN, Block, Queue
+
+if TYPE_CHECKING:
+    from .read_ahead import ReadAhead
 
 MOST = 1000  # about how many entries of a worker a block has at most: as many as most frames
 
@@ -37,6 +40,7 @@ class Delivery:
     source: Any = None  # the supply of inputs that have to be awaited
     without_tasks = False  # whether the pass needs no tasks and no marks, as that of one iterable
     first = 0  # how many items of an iterable the loop had before it was resumed
+    ahead: ReadAhead | None = None  # if a thread takes the items, and the loop gets them from it
     returned: deque[int] | None = None  # tasks given back, by number; None: none are asked for
 
     def __init__(self, count: int, *, counting: bool) -> None:
@@ -97,11 +101,16 @@ class Delivery:
 
     @property
     def delivered(self) -> int:
-        """How many items the loop was given. In any thread."""
+        """How many items were taken out of blocks for the loop. In any thread."""
         passed = self.passed
         while (left_out := len(self.left_out)) and passed != (now := self.passed):
             passed = now  # something was taken or left out in between
         return passed - left_out
+
+    @property
+    def had(self) -> int:
+        """How many items the loop was given. In any thread."""
+        return self.delivered if self.ahead is None else self.ahead.given
 
     def not_here(self, why: str, error: Exception) -> list[Any]:
         """Return what the loop gets instead of an item that does not unpickle here, or raise."""
@@ -112,15 +121,16 @@ class Delivery:
     def waiting(self) -> int:
         """How many items have left the inboxes, but the loop has yet to take. In any thread."""
         rest = () if self._emptied else self.rest
-        return length_hint(rest) + sum([queue.waiting for queue in self.queues])
+        ahead = 0 if self.ahead is None else len(self.ahead.items)
+        return ahead + length_hint(rest) + sum([queue.waiting for queue in self.queues])
 
-    def place(self, behind: int = 0) -> Place | None:
-        """Return where the loop is, or was `behind` items ago; None if that is not known."""
+    def place(self, given: int) -> Place | None:
+        """Return where the loop was after `given` items; None if that is not known any more."""
         raise NotImplementedError
 
     def take_snapshot(self, snapshot: Snapshot) -> None:
         """Record a state of what the user iterates on. In any thread."""
-        place, shard = self.place(), snapshot.shard
+        place, shard = self.place(self.had), snapshot.shard
         begun = () if place is None else [each for each in place.begun if each[0] == shard]
         compared = self.anchors.known_of(Place(begun=tuple(begun)), AFTER_STATE)
         # A pass is made again from a snapshot that is followed by an item to compare.
@@ -175,6 +185,8 @@ class Delivery:
         if self._emptied:  # the inboxes of all workers call this, one after the other
             return
         self.cleared = True
+        if self.ahead is not None:
+            self.ahead.wake()  # its thread may be waiting for room
         if FREE_THREADED:
             # Without a GIL, no call empties the block all at once. So the block stays, and a loop
             # that takes from it in another thread checks `cleared` after each item. If that thread

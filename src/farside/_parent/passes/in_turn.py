@@ -45,8 +45,8 @@ class InTurn(Delivery):
     def owner(self, slot: int) -> int:
         return slot % len(self.queues)
 
-    def place(self, behind: int = 0) -> Place | None:
-        turns = self._past.find(self.delivered - behind)
+    def place(self, given: int) -> Place | None:
+        turns = self._past.find(given)
         if turns is None:
             return None
         # Very many shards may have ended, and states are asked for far more often than a shard

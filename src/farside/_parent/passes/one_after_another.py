@@ -40,6 +40,6 @@ class OneAfterAnother(Delivery):
         worker = workers[0]  # its frames are opened one by one, so none is half taken
         return bool(worker.inbox.frames) or worker.over  # marks never make this `over`
 
-    def place(self, behind: int = 0) -> Place | None:
-        count = self.first + self.delivered - behind
+    def place(self, given: int) -> Place | None:
+        count = self.first + given
         return Place(begun=((0, count),) if count else ())

@@ -175,17 +175,18 @@ class ItemSequence:
             return self.epoch(begun), loaded or _START
         left = behind
         for delivery in passes if loaded is None else ():
-            delivered = delivery.delivered
-            if left <= delivered:
-                place = delivery.place(left)
+            had = delivery.had
+            if left <= had:
+                place = delivery.place(had - left)
                 for _ in range(10):  # a loop in another thread may have moved on far meanwhile
-                    if place is not None or delivered == delivery.delivered:
+                    if place is not None or had == delivery.had:
                         break
-                    delivered, place = delivery.delivered, delivery.place(left)
+                    had = delivery.had
+                    place = delivery.place(had - left)
                 if place is not None:
                     return delivery.epoch, Start(place, *delivery.known_of(place))
                 break
-            left -= delivered
+            left -= had
         raise ValueError(
             f"behind={behind} is further back than is known; pass a smaller number: as many items "
             "as your program holds back"

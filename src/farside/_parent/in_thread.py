@@ -1,0 +1,155 @@
+"""A loop whose items a thread takes ahead of it.
+
+The thread steps the pass, as a loop does otherwise: it waits for the workers, reads what they send,
+and unpickles. The loop's thread only takes the finished items out of a queue. What the loop was
+given decides where it is, not what the thread has taken.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from functools import partial
+from typing import Any
+
+from .._system.signals import start_thread
+from .._worker.threads import daemon_threads_allowed
+from ..errors import IterableClosedError
+from .one_pass import OVER, SPOILT, Pass
+from .passes.read_ahead import ReadAhead, leave_all
+
+MOST = 500
+"""The most items that may be taken ahead. The place of the loop is known for the last thousand
+items that were taken."""
+
+
+def begun_in_thread(this: Pass, most: int) -> Generator[Any, None, None]:
+    """Let a thread take the items of a pass; return a generator that gives them to the loop."""
+    ahead = this.delivery.ahead = ReadAhead(most)
+    results = _give(this, ahead)
+    next(results)
+    thread = threading.Thread(
+        target=partial(_run, this, ahead),
+        name="farside-read-ahead",
+        daemon=_may_be_daemon(),  # an exit must not wait for the user's code in a map's inputs
+    )
+    start_thread(thread)
+    return results
+
+
+def _may_be_daemon() -> bool:
+    global _leaves_all  # noqa: PLW0603  an interpreter has one list of such functions
+    if daemon_threads_allowed():
+        return True
+    if not _leaves_all:  # a subinterpreter waits for its threads as it ends
+        _leaves_all = True
+        threading._register_atexit(leave_all)  # type: ignore[attr-defined]  # noqa: SLF001
+    return False
+
+
+_leaves_all = False
+
+
+def _run(this: Pass, ahead: ReadAhead) -> None:
+    """Take the items, in the thread."""
+    try:
+        try:
+            ahead.whole = _take(this, ahead)
+        except SPOILT as error:
+            this.spoilt(error)
+            raise
+    except BaseException as error:
+        if not this.client.unheard:  # else it may be what ends a daemon thread
+            ahead.errors.append(error)
+    finally:
+        ahead.over = True
+        ahead.came.ring()
+        if ahead.left:
+            this.delivery.release()
+
+
+def _take(this: Pass, ahead: ReadAhead) -> bool:
+    """Take the items as there is room for them; return whether that were all."""
+    items = None if this.delivery.without_tasks else this.step()
+    while items is not OVER:
+        if items is None:
+            this.client.wait(this)
+        else:
+            rest = iter(items)
+            while _has_room(this, ahead) and ahead.take(rest):
+                pass
+            del rest
+        if ahead.left:
+            return False
+        items = this.step()
+    return True
+
+
+def _has_room(this: Pass, ahead: ReadAhead) -> bool:
+    """Wait until there is room for an item; return False if no more can be given."""
+    while not (ahead.left or this.delivery.cleared):
+        if not ahead.is_full:
+            return True
+        ahead.room.wait()
+    return False
+
+
+def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
+    """Yield what the thread has taken. The first ``next()`` yields None, as in `iterate_results`.
+
+    Items that were taken before a failure come before the error.
+    """
+    client, epoch, items = this.client, this.epoch, ahead.items
+    waits = client.counters.waits
+    try:
+        yield None
+        while True:
+            over = ahead.over  # first: so all that was taken is in `items`
+            client.check_home()
+            core = client.core
+            if core.epoch != epoch or core.closed:
+                items.clear()
+            if items:
+                item = items.popleft()
+                ahead.room.ring()
+                # As in `decode_each`, no call or jump comes before the `yield`, so that a signal
+                # handler finds the item either here or in the loop.
+                ahead.given += 1
+                yield item
+                del item
+            elif over:
+                break
+            else:
+                waits.begin()
+                try:
+                    ahead.came.wait()
+                finally:
+                    waits.end()
+        _end(this, ahead)
+    finally:
+        try:
+            _leave(this, ahead)
+        except BaseException:  # of a signal handler: nothing else would leave the pass
+            _leave(this, ahead)
+            raise
+
+
+def _end(this: Pass, ahead: ReadAhead) -> None:
+    """Record that the loop has all items, or raise why it has not."""
+    if ahead.errors:
+        try:
+            raise ahead.errors[0]
+        finally:
+            ahead.errors.clear()  # else the error would refer to itself, through its frames
+    core = this.client.core
+    if core.epoch != this.epoch or core.closed or not ahead.whole:
+        this.step()  # raises why, if that is known
+        raise IterableClosedError("the iterator was closed")
+    this.finish(core)
+
+
+def _leave(this: Pass, ahead: ReadAhead) -> None:
+    this.stop()
+    ahead.leave()
+    if ahead.over:  # else the thread does that, which may be in the middle of the user's inputs
+        this.delivery.release()
