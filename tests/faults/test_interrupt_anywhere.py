@@ -90,6 +90,29 @@ def test_while_a_loop_runs_and_is_left(kind: Kind, strike: Strike) -> None:
             assert struck.raised
 
 
+def test_while_a_thread_takes_the_items(kind: Kind, strike: Strike) -> None:
+    with kind.start(NUMBERS, buffer_size=1) as numbers:
+
+        def work() -> None:
+            got.clear()
+            iterator = numbers.in_thread(1)
+            got.append(next(iterator))
+            got.append(next(iterator))
+            iterator.close()
+
+        got: list[int] = []
+        for place in PLACES:
+            struck = strike(place, work)
+            done = got[-1] + 1 if got else 0
+            begun = numbers.state_dict()["begun"]
+            # A handler may strike between the `yield` and the line that notes the item.
+            assert begun in ([[0, done]] if done else [], [[0, done + 1]])
+            assert Background(list, numbers).result() == [0, 1, 2]
+            if not struck.reached:
+                break
+            assert struck.raised
+
+
 def test_while_a_map_of_large_inputs_runs(kind: Kind, strike: Strike) -> None:
     inputs = [bytearray([number]) * 20_000 for number in range(3)]
     options: dict[str, Any] = {"backend": kind.backend, "fallback": None, **kind.options}

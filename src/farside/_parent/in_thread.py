@@ -99,7 +99,7 @@ def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
 
     Items that were taken before a failure come before the error.
     """
-    client, epoch, items = this.client, this.epoch, ahead.items
+    client, epoch, items, held = this.client, this.epoch, ahead.items, list[Any]()
     waits = client.counters.waits
     try:
         yield None
@@ -110,13 +110,13 @@ def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
             if core.epoch != epoch or core.closed:
                 items.clear()
             if items:
-                item = items.popleft()
+                held.append(items.popleft())
                 ahead.room.ring()
-                # As in `decode_each`, no call or jump comes before the `yield`, so that a signal
-                # handler finds the item either here or in the loop.
+                give = map(list.pop, (held,))  # a variable would keep the item alive
+                # As in `decode_each`, no call or jump comes before the item is given, so that a
+                # signal handler finds it either here or in the loop.
                 ahead.given += 1
-                yield item
-                del item
+                yield from give
             elif over:
                 break
             else:
