@@ -42,6 +42,12 @@ def cpu_of_loop(job: Job) -> float:
     return 1e6 * streamed.cpu / (streamed.items * BATCH)
 
 
+def cpu_of_thread(job: Job) -> float:
+    """Return the same of the thread that loops, such as the one that drives an accelerator."""
+    streamed = _stream(job)
+    return 1e6 * streamed.own_cpu / (streamed.items * BATCH)
+
+
 def _cases() -> Iterator[Case]:
     for workers in WORKERS:
         many = f"{workers} worker{'s' * (workers > 1)}"
@@ -56,14 +62,18 @@ def _cases() -> Iterator[Case]:
             warm_up=_WARM_UP * workers,
         )
         yield case
-        yield replace(
-            case,
-            name=f"images-cpu-{workers}",
-            title=f"CPU of the process that loops, for an image, {many}",
-            measure=cpu_of_loop,
-            unit="µs",
-            lower=True,
-        )
+        for name, of, measure in (
+            ("cpu", "process", cpu_of_loop),
+            ("thread", "thread", cpu_of_thread),
+        ):
+            yield replace(
+                case,
+                name=f"images-{name}-{workers}",
+                title=f"CPU of the {of} that loops, for an image, {many}",
+                measure=measure,
+                unit="µs",
+                lower=True,
+            )
 
 
 CASES = tuple(_cases())

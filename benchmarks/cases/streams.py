@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from time import perf_counter, process_time
+from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.sources import fresh, payloads, rows, small
@@ -32,6 +32,8 @@ class Streamed(NamedTuple):
     seconds: float
     cpu: float
     """Seconds of processor time of this process, all its threads together."""
+    own_cpu: float
+    """Those of the thread that loops."""
 
 
 def stream(job: Job, source: Source) -> Streamed:
@@ -43,12 +45,12 @@ def stream(job: Job, source: Source) -> Streamed:
     for index in range(_VERIFIED):
         consumer.verify(next(iterator), index)
     taken, block, _ = _run(consumer, iterator, (_VERIFIED, 1), warm_up)
-    begun, cpu = taken, process_time()
+    begun, cpu, own_cpu = taken, process_time(), thread_time()
     taken, _, spent = _run(consumer, iterator, (taken, block), seconds)
-    cpu = process_time() - cpu
+    cpu, own_cpu = process_time() - cpu, thread_time() - own_cpu
     if isinstance(consumer, Tally):
         consumer.finish()
-    return Streamed(taken - begun, spent, cpu)
+    return Streamed(taken - begun, spent, cpu, own_cpu)
 
 
 def throughput(job: Job) -> float:

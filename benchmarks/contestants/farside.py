@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import calls
 from benchmarks.sources.base import function_of
 
-from .base import Contestant
+from .base import Contestant, Passes
 from .pools import ExecutorMap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
@@ -125,6 +126,31 @@ class FarsideSubinterpreterAsync(FarsideSubinterpreter):
     offers = frozenset({"separate", "async"})
 
 
+class FarsideInThread(FarsideSubprocess):
+    """The same, by `farside.RemoteIterable.in_thread`, which is for large items."""
+
+    name = "farside-subprocess-in-thread"
+    cases = frozenset(
+        f"images{what}-{workers}" for what in ("", "-cpu", "-thread") for workers in (1, 2, 4)
+    )
+
+    def missing(self) -> str | None:
+        """Tell what is missing; another revision may lack the method."""
+        if absent := super().missing():
+            return absent
+        import farside
+
+        has_it = hasattr(farside.RemoteIterable, "in_thread")
+        return None if has_it else "this farside has no in_thread()"
+
+    @contextmanager
+    def open(self, source: Source, case: Case) -> Iterator[Iterable[Any]]:
+        """Start the workers, and let a thread take what they make."""
+        with super().open(source, case) as items:
+            iterable: Any = items
+            yield Passes(iterable.in_thread)
+
+
 class FarsideExecutor(ExecutorMap):
     """`farside.WorkerExecutor.map`, which has a future for each call."""
 
@@ -159,6 +185,7 @@ CONTESTANTS: tuple[Contestant, ...] = (
     FarsideSubinterpreter(),
     FarsideSubprocessAsync(),
     FarsideSubinterpreterAsync(),
+    FarsideInThread(),
     FarsideExecutor("subprocess", (3, 10)),
     FarsideExecutor("subinterpreter", (3, 14)),
 )

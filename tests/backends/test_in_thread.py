@@ -21,6 +21,7 @@ from farside import (
     WorkerIterationError,
     map_in_workers,
 )
+from farside._parent import in_thread
 from farside.testing.checks import Background, take, until
 from tests import jobs as plain_jobs
 from tests import mapping_jobs
@@ -66,7 +67,7 @@ def is_full(items: RemoteIterable[Any], ahead: int) -> bool:
 def test_the_items_are_those_of_a_plain_loop(kind: Kind) -> None:
     with pairs(kind) as items:
         for ahead in AHEADS:
-            assert list(items.in_thread(ahead)) == EXPECTED
+            assert list(items.in_thread(ahead=ahead)) == EXPECTED
         assert list(items) == EXPECTED
         assert items.stats().items == 5 * len(EXPECTED)
 
@@ -74,7 +75,7 @@ def test_the_items_are_those_of_a_plain_loop(kind: Kind) -> None:
 @pytest.mark.parametrize("ahead", AHEADS)
 def test_a_state_tells_where_the_loop_is_and_not_the_thread(kind: Kind, ahead: int) -> None:
     with pairs(kind) as items, pairs(kind, 1) as others:
-        for number, _ in enumerate(items.in_thread(ahead), 1):
+        for number, _ in enumerate(items.in_thread(ahead=ahead), 1):
             most = min(ahead, len(EXPECTED) - number)
             until(partial(is_full, items, most))
             for behind in {0, 1, number}:
@@ -87,7 +88,7 @@ def test_a_state_tells_where_the_loop_is_and_not_the_thread(kind: Kind, ahead: i
 
 def test_the_thread_takes_no_more_than_it_may(kind: Kind) -> None:
     with kind.start(plain_jobs.Endless) as numbers:
-        iterator = numbers.in_thread(3)
+        iterator = numbers.in_thread(ahead=3)
         assert [next(iterator) for _ in range(5)] == [0, 1, 2, 3, 4]
         until(partial(is_full, numbers, 3))
         delivery = numbers._current.delivery
@@ -117,7 +118,7 @@ def test_a_loop_that_is_left_can_be_followed_by_another(kind: Kind) -> None:
             for number in numbers.in_thread():
                 if number == 3:
                     break
-            assert next(numbers.in_thread(7)) == 0
+            assert next(numbers.in_thread(ahead=7)) == 0
 
 
 def test_a_newer_pass_supersedes_it(kind: Kind) -> None:
@@ -129,7 +130,7 @@ def test_a_newer_pass_supersedes_it(kind: Kind) -> None:
         with pytest.raises(PassSupersededError):
             next(iterator)
         assert list(newer) == EXPECTED
-        iterator = items.in_thread(500)
+        iterator = items.in_thread(ahead=500)
         assert next(iterator) == EXPECTED[0]
         until(partial(is_full, items, len(EXPECTED) - 1))  # the thread has reached the end
         assert list(items) == EXPECTED
@@ -140,7 +141,7 @@ def test_a_newer_pass_supersedes_it(kind: Kind) -> None:
 @pytest.mark.parametrize("ahead", [2, 500])
 def test_nothing_comes_after_close(kind: Kind, ahead: int) -> None:
     with pairs(kind) as items:
-        iterator = items.in_thread(ahead)
+        iterator = items.in_thread(ahead=ahead)
         assert next(iterator) == EXPECTED[0]
         until(partial(is_full, items, min(ahead, len(EXPECTED) - 1)))
     with pytest.raises(IterableClosedError):
@@ -150,7 +151,7 @@ def test_nothing_comes_after_close(kind: Kind, ahead: int) -> None:
 
 def test_close_in_another_thread_ends_the_loop(kind: Kind) -> None:
     with kind.start(plain_jobs.Endless) as numbers:
-        waiting = Background(list, numbers.in_thread())
+        waiting = Background(sum, numbers.in_thread())
         until(lambda: numbers.stats().items > 0)
         numbers.close()
         with pytest.raises(IterableClosedError):
@@ -159,11 +160,40 @@ def test_close_in_another_thread_ends_the_loop(kind: Kind) -> None:
 
 def test_items_before_a_failure_come_first(kind: Kind) -> None:
     with kind.start(partial(plain_jobs.FailsAt, 5, plain_jobs.boom)) as numbers:
-        got, error = take(numbers.in_thread(500))
+        got, error = take(numbers.in_thread(ahead=500))
         assert got == [0, 1, 2, 3, 4]
         assert isinstance(error, WorkerIterationError)
         assert numbers.state_dict()["begun"] == [[0, 5]]
         assert take(numbers)[1] is not error
+
+
+def test_items_are_prepared_in_the_thread(kind: Kind) -> None:
+    with pairs(kind) as items:
+        names = {name for _, name in items.in_thread(_with_thread)}
+        assert names == {"farside-read-ahead"}
+        assert [item for item, _ in items.in_thread(_with_thread, ahead=7)] == EXPECTED
+
+
+def _with_thread(item: Any) -> tuple[Any, str]:
+    return item, threading.current_thread().name
+
+
+@pytest.mark.parametrize("error", [OSError("no memory left on the device"), StopIteration()])
+def test_what_prepare_raises_comes_in_the_place_of_the_item(error: Exception) -> None:
+    def prepare(number: int) -> int:
+        if number == 3:
+            raise error
+        return number
+
+    with INLINE.start(partial(plain_jobs.Numbers, 6)) as numbers:
+        got, raised = take(numbers.in_thread(prepare, ahead=500))
+        assert got == [0, 1, 2]
+        # A generator that raises StopIteration would seem to be at its end.
+        assert raised is error or isinstance(raised, RuntimeError)
+        assert numbers.state_dict()["begun"] == [[0, 3]]
+        assert list(numbers.in_thread()) == [0, 1, 2, 3, 4, 5]
+    with pairs(INLINE) as items, pytest.raises(TypeError, match="prepare=3 is not callable"):
+        items.in_thread(3)  # type: ignore[call-overload]
 
 
 def test_a_worker_that_dies(subprocess_kind: Kind) -> None:
@@ -184,7 +214,7 @@ def test_no_item_is_kept_that_the_loop_has_dropped() -> None:
             yield np.zeros(10)
 
     with INLINE.start(make) as arrays:
-        iterator = arrays.in_thread(1)
+        iterator = arrays.in_thread(ahead=1)
         for _ in range(3):
             item = next(iterator)
             until(partial(is_full, arrays, 1))
@@ -255,7 +285,7 @@ def test_inputs_that_never_come_do_not_hold_up_the_end(kind: Kind) -> None:
 def test_a_wrong_number(wrong: Any, kind_of_error: type[Exception], message: str) -> None:
     with pairs(INLINE) as items:
         with pytest.raises(kind_of_error, match=message):
-            items.in_thread(wrong)
+            items.in_thread(ahead=wrong)
         assert items.stats().passes == 0
 
 
@@ -270,6 +300,15 @@ def test_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
                 items.in_thread()
         items.set_epoch(3)  # no pass is open
         assert list(items.in_thread()) == EXPECTED
+
+
+def test_an_iterator_that_python_closes_late_in_its_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pairs(INLINE) as items:
+        iterator = items.in_thread()
+        assert next(iterator) == EXPECTED[0]
+        for name in ("_leave", "OVER", "Pass", "IterableClosedError"):
+            monkeypatch.setattr(in_thread, name, None)
+        iterator.close()  # else Python prints what a finalizer raises
 
 
 def test_a_forked_child_is_told_whose_iterable_it_is() -> None:

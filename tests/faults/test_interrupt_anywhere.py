@@ -95,7 +95,7 @@ def test_while_a_thread_takes_the_items(kind: Kind, strike: Strike) -> None:
 
         def work() -> None:
             got.clear()
-            iterator = numbers.in_thread(1)
+            iterator = numbers.in_thread(ahead=1)
             got.append(next(iterator))
             got.append(next(iterator))
             iterator.close()

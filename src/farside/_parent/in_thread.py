@@ -1,14 +1,15 @@
 """A loop whose items a thread takes ahead of it.
 
 The thread steps the pass, as a loop does otherwise: it waits for the workers, reads what they send,
-and unpickles. The loop's thread only takes the finished items out of a queue. What the loop was
-given decides where it is, not what the thread has taken.
+unpickles, and does what the user wants done with each item. The loop's thread only takes the
+finished items out of a queue. What the loop was given decides where it is, not what the thread has
+taken.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
@@ -23,9 +24,11 @@ MOST = 500
 items that were taken."""
 
 
-def begun_in_thread(this: Pass, most: int) -> Generator[Any, None, None]:
+def begun_in_thread(
+    this: Pass, prepare: Callable[[Any], Any] | None, most: int
+) -> Generator[Any, None, None]:
     """Let a thread take the items of a pass; return a generator that gives them to the loop."""
-    ahead = this.delivery.ahead = ReadAhead(most)
+    ahead = this.delivery.ahead = ReadAhead(most, prepare)
     results = _give(this, ahead)
     next(results)
     thread = threading.Thread(
@@ -101,6 +104,7 @@ def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
     """
     client, epoch, items, held = this.client, this.epoch, ahead.items, list[Any]()
     waits = client.counters.waits
+    leave = _leave  # the global is gone if Python closes this generator at its exit
     try:
         yield None
         while True:
@@ -128,9 +132,9 @@ def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
         _end(this, ahead)
     finally:
         try:
-            _leave(this, ahead)
+            leave(this, ahead)
         except BaseException:  # of a signal handler: nothing else would leave the pass
-            _leave(this, ahead)
+            leave(this, ahead)
             raise
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
 from . import closing, next_pass, starting
 from .calls import ask_for_stacks, call_method
-from .checks import count, flag
+from .checks import check_callable, count, flag
 from .client import Client
 from .options import Options
 from .results import begin_loop, begun_results
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import Literal
 
     from typing_extensions import Self
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .async_results import Results
     from .stats import Stats
 
+R = TypeVar("R")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -222,36 +223,50 @@ class RemoteIterable(Generic[T_co]):
         """
         return begin_loop(self._current, self, begun_results)
 
-    def in_thread(self, ahead: int = 2) -> Generator[T_co, None, None]:
-        """Begin a pass, as ``iter()`` does, whose items a thread takes ahead of the loop.
+    @overload
+    def in_thread(self, prepare: None = None, *, ahead: int = 2) -> Generator[T_co, None, None]: ...
 
-        The thread waits for the workers, and maps or copies what they send, and unpickles it. So
-        the loop's own thread hardly spends time on items, as with ``pin_memory`` of a
-        ``DataLoader``: this is for a thread that drives an accelerator. It pays for large items;
-        for many small ones, the handover takes longer than the rest.
+    @overload
+    def in_thread(
+        self, prepare: Callable[[T_co], R], *, ahead: int = 2
+    ) -> Generator[R, None, None]: ...
 
-        All else is as with ``iter()``: order, errors and `state_dict`, which tells where the loop
-        is, not the thread. The inputs of a map are taken in the thread.
+    def in_thread(
+        self, prepare: Callable[[T_co], Any] | None = None, *, ahead: int = 2
+    ) -> Generator[Any, None, None]:
+        """Begin a pass, as ``iter()`` does, and let a thread take its items ahead of the loop.
+
+        The thread waits for the workers, and maps, copies and unpickles what they send. It can also
+        copy items to an accelerator, by ``prepare``. So the loop's own thread has little to do for
+        a large item. Many small items take longer than without a thread.
+
+        Order, errors and `state_dict` are those of a plain loop: the state tells where the loop is,
+        not the thread. The inputs of a map are taken in the thread.
 
         Args:
-            ahead: how many finished items may wait for the loop, beside those of ``buffer_size``:
-                1 to 500. Default: 2.
+            prepare: called with each item, in the thread. The loop gets what it returns. What it
+                raises ends the pass. Default: the loop gets the item.
+            ahead: how many items may be ready for the loop, beside those that ``buffer_size``
+                allows: 1 to 500. Default: 2.
 
         Raises:
             FarsideError: the worker has failed since the latest loop.
             IterableClosedError: the iterable is closed. The cause is a failure, if there was one.
-            TypeError, ValueError: ``ahead`` is not a whole number, or not in that range.
+            TypeError, ValueError: an argument is wrong; the message says which, and what to pass.
             RuntimeError: no thread can be started.
 
         Example:
             >>> from farside import iterate_in_workers
             >>> with iterate_in_workers(range, [2, 3], 2) as numbers:
-            ...     list(numbers.in_thread())
-            [0, 0, 1, 1, 2]
+            ...     list(numbers.in_thread()), list(numbers.in_thread(str))
+            ([0, 0, 1, 1, 2], ['0', '0', '1', '1', '2'])
         """
         from .in_thread import MOST, begun_in_thread  # not everybody needs it
 
-        make = partial(begun_in_thread, most=count("ahead", ahead, "items", 1, MOST))
+        if prepare is not None:
+            check_callable("prepare", prepare, "a function that takes an item")
+        most = count("ahead", ahead, "items", 1, MOST)
+        make = partial(begun_in_thread, prepare=prepare, most=most)
         return begin_loop(self._current, self, make)
 
     def __len__(self) -> int:

@@ -132,8 +132,8 @@ _OF_LOADER = (
     "batch_sampler", "batch_size", "collate_fn", "drop_last", "sampler", "shuffle",
 )  # fmt: skip
 _PINNED = (
-    "pin in the process that has the accelerator: see 'Pinned memory and overlap' in the "
-    "documentation"
+    "pin in the process that has the accelerator, by in_thread(prepare): see 'Pinned memory and "
+    "overlap' in the documentation"
 )
 _SEVERAL = "leave it out, since what is small is sent many at a time"
 _ARGUMENTS = ("args", "fn_args", "fn_kwargs", "kwargs")

@@ -80,10 +80,10 @@ class World:
 @pytest.mark.parametrize("ahead", [1, 2, ITEMS])
 @pytest.mark.parametrize("most", [*range(1, ITEMS + 1), ITEMS + 1])
 def test_no_order_of_steps_stops_both_sides(ahead: int, most: int) -> None:
-    orders, known = [()], set[object]()
-    ends = 0
+    orders: list[tuple[int, ...]] = [()]
+    known, ends = set[object](), 0
     while orders:
-        order: tuple[int, ...] = orders.pop()
+        order = orders.pop()
         world = World(ahead, most, order)
         if (state := world.state) in known:
             continue

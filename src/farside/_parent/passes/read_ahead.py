@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 from weakref import WeakValueDictionary
@@ -20,7 +20,7 @@ class ReadAhead:
     once, so no change is missed.
 
     Attributes:
-        items: those that were taken and not given, `most` at most.
+        items: those that were taken, were prepared, and were not given: `most` at most.
         given: how many items the loop was given.
         left: whether the loop wants no more.
         over: whether the thread takes no more.
@@ -30,13 +30,13 @@ class ReadAhead:
         room: rung after the loop has got an item, or wants no more.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, prepare: Callable[[Any], Any] | None = None) -> None:
         self.items: deque[Any] = deque()
         self.given = 0
         self.left = self.over = self.whole = False
         self.errors: list[BaseException] = []
         self.came, self.room = Bell(), Bell()
-        self._most = most
+        self._most, self._prepare = most, prepare
         _all[id(self)] = self
 
     @property
@@ -44,11 +44,12 @@ class ReadAhead:
         return len(self.items) >= self._most
 
     def take(self, rest: Iterator[Any]) -> bool:
-        """Take the next item; return whether there was one. No variable keeps the item alive."""
-        taken = bool([*map(self.items.append, islice(rest, 1))])
-        if taken:
+        """Take the next item, and prepare it; return whether there was one."""
+        for item in islice(rest, 1):
+            self.items.append(item if self._prepare is None else self._prepare(item))
             self.came.ring()
-        return taken
+            return True
+        return False
 
     def leave(self) -> None:
         """Let the thread end. Any thread may call this."""
