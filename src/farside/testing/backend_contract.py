@@ -99,6 +99,15 @@ class BackendContract(CallContract, FailureContract, ItemContract):
 
         asyncio.run(loop())
 
+    def test_a_thread_takes_the_items(self) -> None:
+        with self.start(partial(jobs.Numbers, 5)) as numbers:
+            iterator = numbers.in_thread(str)
+            assert [next(iterator), next(iterator)] == ["0", "1"]
+            assert numbers.state_dict()["begun"] == [[0, 2]]
+            assert list(iterator) == ["2", "3", "4"]
+            assert next(numbers.in_thread()) == 0
+            assert list(numbers.in_thread(ahead=10)) == [0, 1, 2, 3, 4]
+
     def test_an_iterator_dropped_before_its_first_item_leaves_the_pass(self) -> None:
         with self.start(jobs.Endless) as numbers:
             for _ in range(100):
