@@ -11,13 +11,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from .._system.signals import start_thread
 from .._worker.threads import daemon_threads_allowed
-from ..errors import IterableClosedError
+from .deadline import When
 from .one_pass import OVER, SPOILT, Pass
 from .passes.read_ahead import ReadAhead, leave_all
+from .wait import LONGEST_SECONDS
 
 MOST = 500
 """The most items that may be taken ahead. The place of the loop is known for the last thousand
@@ -56,11 +57,7 @@ _leaves_all = False
 def _run(this: Pass, ahead: ReadAhead) -> None:
     """Take the items, in the thread."""
     try:
-        try:
-            ahead.whole = _take(this, ahead)
-        except SPOILT as error:
-            this.spoilt(error)
-            raise
+        ahead.whole = _take(this, ahead)
     except BaseException as error:
         if not this.client.unheard:  # else it may be what ends a daemon thread
             ahead.errors.append(error)
@@ -69,23 +66,31 @@ def _run(this: Pass, ahead: ReadAhead) -> None:
         ahead.came.ring()
         if ahead.left:
             this.delivery.release()
+    # If another thread closes the iterable, the loop may not come back for a long time.
+    while ahead.items and not (ahead.left or this.delivery.cleared):
+        ahead.room.wait()
+    if ahead.left:
+        ahead.drop()
+    elif this.delivery.cleared:
+        ahead.items.clear()
 
 
 def _take(this: Pass, ahead: ReadAhead) -> bool:
     """Take the items as there is room for them; return whether that were all."""
+    wanted = When(lambda: ahead.left or this.ready(), this.workers)
     items = None if this.delivery.without_tasks else this.step()
     while items is not OVER:
         if items is None:
-            this.client.wait(this)
+            this.client.wait(wanted)
         else:
-            rest = iter(items)
+            rest, items = iter(items), None  # the frame of an error must not keep its latest item
             while _has_room(this, ahead) and ahead.take(rest):
                 pass
             del rest
-        if ahead.left:
+        if ahead.left or this.delivery.cleared:
             return False
         items = this.step()
-    return True
+    return not ahead.failed
 
 
 def _has_room(this: Pass, ahead: ReadAhead) -> bool:
@@ -112,9 +117,12 @@ def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
             client.check_home()
             core = client.core
             if core.epoch != epoch or core.closed:
-                items.clear()
+                break  # at once: the thread may be in the middle of the user's inputs
             if items:
-                held.append(items.popleft())
+                try:
+                    held.append(items.popleft())
+                except IndexError:  # the thread has just dropped them, as the pass was ended
+                    continue
                 ahead.room.ring()
                 give = map(list.pop, (held,))  # a variable would keep the item alive
                 # As in `decode_each`, no call or jump comes before the item is given, so that a
@@ -126,7 +134,9 @@ def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
             else:
                 waits.begin()
                 try:
-                    ahead.came.wait()
+                    # Python can miss a signal that arrives as a wait begins: see `wait`. Also, a
+                    # signal handler may fork, and nobody rings in the child.
+                    ahead.came.wait(LONGEST_SECONDS)
                 finally:
                     waits.end()
         _end(this, ahead)
@@ -140,20 +150,36 @@ def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
 
 def _end(this: Pass, ahead: ReadAhead) -> None:
     """Record that the loop has all items, or raise why it has not."""
-    if ahead.errors:
-        try:
-            raise ahead.errors[0]
-        finally:
-            ahead.errors.clear()  # else the error would refer to itself, through its frames
     core = this.client.core
-    if core.epoch != this.epoch or core.closed or not ahead.whole:
-        this.step()  # raises why, if that is known
-        raise IterableClosedError("the iterator was closed")
-    this.finish(core)
+    if core.epoch == this.epoch and not core.closed:
+        if ahead.errors:
+            _raise(this, ahead)
+        if ahead.whole:
+            this.finish(core)
+            return
+        if ahead.failed:
+            this.step()  # raises why
+    this.tell_end()
+
+
+def _raise(this: Pass, ahead: ReadAhead) -> NoReturn:
+    """Raise what the thread has raised."""
+    try:
+        raise ahead.errors[0]
+    except SPOILT as error:
+        # Only now: a loop that is left before such an item does not lose its workers.
+        this.spoilt(error)
+        raise
+    finally:
+        ahead.errors.clear()  # else the error would refer to itself, through its frames
 
 
 def _leave(this: Pass, ahead: ReadAhead) -> None:
     this.stop()
     ahead.leave()
+    if not this.client.unheard:
+        this.client.waiting.wake()  # the thread may be waiting for an item,
+        this.client.waiting.wake_others()  # or for another one that does
     if ahead.over:  # else the thread does that, which may be in the middle of the user's inputs
         this.delivery.release()
+    ahead.drop()

@@ -126,6 +126,10 @@ class Pass:
     def _raise_cut_off(self) -> NoReturn:
         """Raise the error that says why no more can be taken, even if more has arrived."""
         self.delivery.clear_queues()  # again: this thread may have opened a frame since
+        self.tell_end()
+
+    def tell_end(self) -> NoReturn:
+        """Raise the error that says why the pass was ended. A thread may be stepping it yet."""
         core = self._look_again()
         for worker, member in zip(core.workers, self.client.members, strict=True):
             if worker.opened and worker.ending is not None:
@@ -144,6 +148,9 @@ class Pass:
                 continue
             if not worker.opened:
                 raise errors.IterableClosedError("the iterator was closed")
+            failed = worker.ending is not None or not delivery.without_tasks
+            if failed and delivery.ahead is not None and delivery.ahead.leaves_failure():
+                return True  # the loop raises it, or the next pass if this one is left before
             if worker.ending is not None:
                 client.step(GroupCore.end)
                 part = client.sequence.part(delivery, index)
@@ -169,9 +176,8 @@ class Pass:
 
     def _look_again(self) -> GroupCore:
         """Return the core after any step in another thread; raise if a newer pass has begun."""
-        # The empty step waits for the end of a step in another thread, which may replace workers,
-        # or begin a pass. The latter also counts what is left of this pass, and has to be over
-        # before the user gets the error and may ask for the loop's state.
+        # The empty step waits for the end of a step in another thread, which may replace workers, or
+        # begin a pass. That counts what is left of this one, before the user may ask for a state.
         self.client.step(lambda _: None)
         core = self.client.core
         if core.epoch != self.epoch:

@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 from ..._protocol.order import BEGIN, Place, Ranges, with_range
 
-KEPT = 2000  # how many items are remembered at least. A block has half as many at most
+KEPT = 2500
+"""How many items are remembered at least: a thousand, those of a block, which are as many at most,
+and those that a thread has taken ahead of the loop."""
 
 
 class _Step(NamedTuple):

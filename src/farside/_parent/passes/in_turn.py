@@ -13,7 +13,10 @@ from ..._protocol.parent import ParentCore
 from .delivery import MOST, Delivery
 from .queues import Block, Queue, join
 
-_KEPT = 1000  # how many items before the present block are remembered at least, for `InTurn.place`
+_KEPT = 1500
+"""How many items before the present block are remembered at least, for `InTurn.place`: a thousand,
+and those that a thread has taken ahead of the loop."""
+
 _SLOTS = 64
 """With up to this many slots, the turns are copied at each end of a shard; with up to n times as
 many slots, at each nth end. A copy grows with the number of slots, so all copies together take

@@ -25,6 +25,7 @@ class ReadAhead:
         left: whether the loop wants no more.
         over: whether the thread takes no more.
         whole: whether it has taken all that the pass has.
+        failed: whether a worker has failed. The loop does what follows, if it gets that far.
         errors: what the thread has raised, until the loop raises that.
         came: rung after `items` or `over` has changed.
         room: rung after the loop has got an item, or wants no more.
@@ -33,7 +34,7 @@ class ReadAhead:
     def __init__(self, most: int, prepare: Callable[[Any], Any] | None = None) -> None:
         self.items: deque[Any] = deque()
         self.given = 0
-        self.left = self.over = self.whole = False
+        self.left = self.over = self.whole = self.failed = False
         self.errors: list[BaseException] = []
         self.came, self.room = Bell(), Bell()
         self._most, self._prepare = most, prepare
@@ -55,6 +56,16 @@ class ReadAhead:
         """Let the thread end. Any thread may call this."""
         self.left = True
         self.room.ring()
+
+    def leaves_failure(self) -> bool:
+        """Return whether the thread is stepping the pass: it leaves failures to the loop."""
+        self.failed = not self.over
+        return self.failed
+
+    def drop(self) -> None:
+        """Drop what the loop does not get: the user decides how long items live."""
+        self.items.clear()
+        self.errors.clear()  # their frames refer to the remote iterable
 
     def wake(self) -> None:
         """Let both sides look again, after a change elsewhere."""

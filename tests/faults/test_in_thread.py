@@ -1,0 +1,236 @@
+"""What goes wrong while a thread takes items ahead of a loop: it is as with a plain loop."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import pytest
+
+from farside import (
+    IterableClosedError,
+    NotPicklableError,
+    PassSupersededError,
+    iterate_in_worker,
+    iterate_in_workers,
+    map_in_workers,
+)
+from farside.testing.checks import until
+from tests.faults.test_ahead import FailsLate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.kinds import Kind
+
+AHEAD = 0.1
+"""Seconds in which a worker makes a few items, and a thread takes them."""
+
+alive: list[ref[Thing]] = []
+
+
+class Thing:
+    """Something whose copies in this process are counted."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        alive.append(ref(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"a": 1}
+
+
+class Things:
+    def __iter__(self) -> Iterator[Thing]:
+        return (Thing() for _ in range(20))
+
+
+class Unreadable:
+    def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
+        return refuse, ()
+
+
+def refuse() -> None:
+    raise ValueError("unreadable")
+
+
+class UnreadableLate:
+    def __iter__(self) -> Iterator[object]:
+        yield from (0, 1, 2, Unreadable())
+
+
+class Hangs:
+    def __iter__(self) -> Iterator[int]:
+        yield 0
+        time.sleep(1000)
+
+
+class FailingInputs:
+    def __iter__(self) -> Iterator[int]:
+        yield from range(6)
+        raise OSError("no more inputs")
+
+
+class BlockingInputs:
+    """Inputs that come no more after the second, until `go_on` is set."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.blocked = threading.Event()
+
+    def __iter__(self) -> Iterator[int]:
+        yield 0
+        self.blocked.set()
+        self.go_on.wait()
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def copies() -> int:
+    return len([each for each in alive if each() is not None])
+
+
+@pytest.mark.parametrize("end", ["leave", "drop", "close", "supersede"])
+def test_no_item_lives_on(end: str) -> None:
+    alive.clear()
+    with iterate_in_worker(Things) as things:
+        iterator = things.in_thread(ahead=5)
+        next(iterator)
+        until(lambda: copies() >= 5)
+        if end == "leave":
+            iterator.close()
+        elif end == "drop":
+            del iterator
+        elif end == "close":
+            things.close()
+        else:
+            iter(things).close()
+        until(lambda: copies() == 0)
+        assert things.stats().buffered_items == 0
+
+
+def test_items_live_no_longer_than_the_iterable_when_all_were_taken() -> None:
+    alive.clear()
+    with iterate_in_worker(Things) as things:
+        iterator = things.in_thread(ahead=500)
+        next(iterator)
+        until(lambda: copies() >= 19)
+        things.close()
+        until(lambda: copies() == 0)
+        with pytest.raises(IterableClosedError):
+            next(iterator)
+
+
+def test_a_failure_that_the_loop_does_not_reach_is_raised_by_the_next(kind: Kind) -> None:
+    with kind.start(FailsLate) as items:
+        with closing(items.in_thread(ahead=50)) as iterator:
+            assert next(iterator) == (1, 0)
+            time.sleep(AHEAD)
+        with pytest.raises(ValueError, match="late"):
+            list(items)
+        with pytest.raises(IterableClosedError):
+            iter(items)
+
+
+def test_an_item_that_cannot_be_read_and_that_the_loop_does_not_reach_ends_no_worker() -> None:
+    with iterate_in_worker(UnreadableLate) as items:
+        with closing(items.in_thread(ahead=50)) as iterator:
+            next(iterator)
+            time.sleep(AHEAD)
+        iterator = items.in_thread(ahead=50)
+        assert [next(iterator) for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(NotPicklableError, match="index 3"):
+            next(iterator)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_an_error_that_the_loop_did_not_get_keeps_nothing_alive() -> None:
+    results = map_in_workers(abs, FailingInputs(), num_workers=1)
+    iterator = results.in_thread(ahead=50)
+    next(iterator)
+    time.sleep(AHEAD)
+    del iterator
+    known = ref(results)
+    del results
+    until(lambda: known() is None)
+
+
+def test_a_dropped_iterable_ends_at_once_while_the_thread_waits() -> None:
+    items = iterate_in_worker(Hangs, backend="subprocess")
+    iterator = items.in_thread()
+    next(iterator)
+    time.sleep(AHEAD)  # the thread waits for the second item
+    known = ref(items)
+    began = time.monotonic()
+    del iterator, items
+    until(lambda: known() is None)
+    assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_the_loop_ends_while_the_thread_is_in_the_inputs(close: bool) -> None:  # noqa: FBT001
+    inputs = BlockingInputs()
+    with map_in_workers(abs, inputs, num_workers=1) as results:
+        iterator = results.in_thread()
+        inputs.blocked.wait()
+
+        def end() -> None:
+            time.sleep(AHEAD)
+            results.close() if close else iter(results).close()
+
+        other = threading.Thread(target=end)
+        other.start()
+        with pytest.raises(IterableClosedError if close else PassSupersededError):
+            list(iterator)
+        other.join()
+        inputs.go_on.set()
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_state_of_a_thousand_items_ago_is_known(in_order: bool) -> None:  # noqa: FBT001
+    shards = [1] * 4000
+    with iterate_in_workers(range, shards, 1, in_order=in_order) as numbers:
+        iterator = numbers.in_thread(ahead=500)
+        for _ in range(2500):
+            next(iterator)
+        time.sleep(AHEAD)
+        state = numbers.state_dict(behind=1000)
+    with iterate_in_workers(range, shards, 1, in_order=in_order) as numbers:
+        numbers.load_state_dict(state)
+        assert len(list(numbers)) == 2500
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_signal_handler_forks_while_the_loop_waits() -> None:
+    here, children = os.getpid(), list[int]()
+    before = signal.signal(signal.SIGUSR1, lambda *_: children.append(os.fork()))
+    items = iterate_in_worker(Hangs, backend="subprocess")
+    try:
+        iterator = items.in_thread()
+        next(iterator)
+        ring = partial(os.kill, here, signal.SIGUSR1)
+        threading.Timer(AHEAD, ring).start()
+        threading.Timer(1, items.close).start()
+        try:
+            list(iterator)
+        except IterableClosedError:
+            if os.getpid() != here:
+                os._exit(0)
+        until(lambda: os.waitpid(children[0], os.WNOHANG)[0] != 0)
+    finally:
+        if os.getpid() != here:
+            os._exit(1)
+        signal.signal(signal.SIGUSR1, before)
+        items.close()
