@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import weakref
+from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +177,16 @@ def test_items_are_prepared_in_the_thread(kind: Kind) -> None:
 
 def _with_thread(item: Any) -> tuple[Any, str]:
     return item, threading.current_thread().name
+
+
+VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="none")
+
+
+def test_the_thread_has_the_context_variables_of_the_loop() -> None:
+    token = VARIABLE.set("mine")
+    with INLINE.start(partial(plain_jobs.Numbers, 2)) as numbers:
+        assert list(numbers.in_thread(lambda _: VARIABLE.get())) == ["mine", "mine"]
+    VARIABLE.reset(token)
 
 
 @pytest.mark.parametrize("error", [OSError("no memory left on the device"), StopIteration()])

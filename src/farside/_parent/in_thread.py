@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
-from functools import partial
+from contextvars import copy_context
 from typing import Any, NoReturn
 
 from .._system.signals import start_thread
@@ -33,7 +33,8 @@ def begun_in_thread(
     results = _give(this, ahead)
     next(results)
     thread = threading.Thread(
-        target=partial(_run, this, ahead),
+        target=copy_context().run,  # so the user's code finds the context variables of the loop
+        args=(_run, this, ahead),
         name="farside-read-ahead",
         daemon=_may_be_daemon(),  # an exit must not wait for the user's code in a map's inputs
     )
@@ -62,13 +63,12 @@ def _run(this: Pass, ahead: ReadAhead) -> None:
         if not this.client.unheard:  # else it may be what ends a daemon thread
             ahead.errors.append(error)
     finally:
-        ahead.over = True
-        ahead.came.ring()
+        ahead.end()
         if ahead.left:
             this.delivery.release()
     # If another thread closes the iterable, the loop may not come back for a long time.
     while ahead.items and not (ahead.left or this.delivery.cleared):
-        ahead.room.wait()
+        ahead.wait_for_less(1)
     if ahead.left:
         ahead.drop()
     elif this.delivery.cleared:
@@ -96,9 +96,9 @@ def _take(this: Pass, ahead: ReadAhead) -> bool:
 def _has_room(this: Pass, ahead: ReadAhead) -> bool:
     """Wait until there is room for an item; return False if no more can be given."""
     while not (ahead.left or this.delivery.cleared):
-        if not ahead.is_full:
+        if len(ahead.items) < ahead.most:
             return True
-        ahead.room.wait()
+        ahead.wait_for_less(ahead.most)
     return False
 
 
@@ -123,7 +123,8 @@ def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
                     held.append(items.popleft())
                 except IndexError:  # the thread has just dropped them, as the pass was ended
                     continue
-                ahead.room.ring()
+                if ahead.thread_waits:
+                    ahead.room.ring()
                 give = map(list.pop, (held,))  # a variable would keep the item alive
                 # As in `decode_each`, no call or jump comes before the item is given, so that a
                 # signal handler finds it either here or in the loop.
@@ -136,7 +137,7 @@ def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
                 try:
                     # Python can miss a signal that arrives as a wait begins: see `wait`. Also, a
                     # signal handler may fork, and nobody rings in the child.
-                    ahead.came.wait(LONGEST_SECONDS)
+                    ahead.wait_for_items(LONGEST_SECONDS)
                 finally:
                     waits.end()
         _end(this, ahead)

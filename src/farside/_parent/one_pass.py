@@ -176,8 +176,8 @@ class Pass:
 
     def _look_again(self) -> GroupCore:
         """Return the core after any step in another thread; raise if a newer pass has begun."""
-        # The empty step waits for the end of a step in another thread, which may replace workers, or
-        # begin a pass. That counts what is left of this one, before the user may ask for a state.
+        # The empty step waits for the end of a step in another thread, which may replace workers,
+        # or begin a pass. That has to be over before the user may ask for the loop's state.
         self.client.step(lambda _: None)
         core = self.client.core
         if core.epoch != self.epoch:

@@ -11,7 +11,7 @@ import pytest
 from farside._parent.passes import read_ahead
 from farside._parent.passes.read_ahead import ReadAhead
 from farside._worker.threads import wakers
-from farside.testing.checks import Background
+from farside.testing.checks import SECONDS, Background, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,20 +23,27 @@ WAITS, DONE = "waits", "done"
 def take(ahead: ReadAhead) -> Iterator[str]:
     """Do the steps of the thread; each ends with a `yield`."""
     for number in range(ITEMS):
-        while ahead.is_full and not ahead.left:
+        while len(ahead.items) >= ahead.most and not ahead.left:
             yield ""
-            while not ahead.room.wait(0):
-                yield WAITS
+            ahead.thread_waits = True
+            yield ""
+            if len(ahead.items) >= ahead.most:
+                yield ""
+                while not ahead.room.wait(0):
+                    yield WAITS
+            ahead.thread_waits = False
             yield ""
         if ahead.left:
             break
         ahead.items.append(number)
         yield ""
-        ahead.came.ring()
+        if ahead._loop_waits:
+            yield ""
+            ahead._came.ring()
         yield ""
     ahead.over = True
     yield ""
-    ahead.came.ring()
+    ahead._came.ring()
 
 
 def give(ahead: ReadAhead, got: list[int], most: int) -> Iterator[str]:
@@ -47,12 +54,19 @@ def give(ahead: ReadAhead, got: list[int], most: int) -> Iterator[str]:
         if ahead.items:
             got.append(ahead.items.popleft())
             yield ""
-            ahead.room.ring()
+            if ahead.thread_waits:
+                yield ""
+                ahead.room.ring()
         elif over:
             break
         else:
-            while not ahead.came.wait(0):
-                yield WAITS
+            ahead._loop_waits = True
+            yield ""
+            if not (ahead.items or ahead.over):
+                yield ""
+                while not ahead._came.wait(0):
+                    yield WAITS
+            ahead._loop_waits = False
         yield ""
     ahead.leave()
 
@@ -73,8 +87,9 @@ class World:
         lines = [each.gi_frame and (each.gi_frame.f_lasti, self.said[at])  # type: ignore[attr-defined]
                  for at, each in enumerate(self.sides)]  # fmt: skip
         over = self.sides[1].gi_frame and self.sides[1].gi_frame.f_locals.get("over")  # type: ignore[attr-defined]
-        bells = ahead.came._silent.locked(), ahead.room._silent.locked()
-        return str((lines, over, bells, ahead.items, ahead.over, ahead.left, self.got))
+        bells = ahead._came._silent.locked(), ahead.room._silent.locked()
+        waits = ahead._loop_waits, ahead.thread_waits
+        return str((lines, over, bells, waits, ahead.items, ahead.over, ahead.left, self.got))
 
 
 @pytest.mark.parametrize("ahead", [1, 2, ITEMS])
@@ -106,12 +121,11 @@ def test_a_thread_and_a_loop_in_a_hurry() -> None:
 
     def run() -> None:
         while True:
-            while ahead.is_full:
-                ahead.room.wait()
+            while len(ahead.items) >= ahead.most:
+                ahead.wait_for_less(ahead.most)
             if not ahead.take(rest):
                 break
-        ahead.over = True
-        ahead.came.ring()
+        ahead.end()
 
     thread, got = threading.Thread(target=run), list[int]()
     thread.start()
@@ -119,11 +133,12 @@ def test_a_thread_and_a_loop_in_a_hurry() -> None:
         over = ahead.over
         if ahead.items:
             got.append(ahead.items.popleft())
-            ahead.room.ring()
+            if ahead.thread_waits:
+                ahead.room.ring()
         elif over:
             break
         else:
-            ahead.came.wait()
+            ahead.wait_for_items(SECONDS)
     thread.join()
     assert got == list(range(count))
 
@@ -133,18 +148,20 @@ def test_nothing_is_taken_from_what_is_at_its_end() -> None:
     assert ahead.take(iter([7]))
     assert not ahead.take(iter([]))
     assert [*ahead.items] == [7]
-    assert not ahead.is_full
     assert ahead.take(islice([8, 9], 1))
-    assert ahead.is_full
+    assert [*ahead.items] == [7, 8]
 
 
 def test_all_that_wait_are_woken_as_their_worker_is_ended() -> None:
     """What is raised in their threads is raised there only when a wait has ended."""
-    ahead = ReadAhead(1)
-    waiting = [Background(ahead.came.wait), Background(ahead.room.wait)]
+    loop, thread = ReadAhead(1), ReadAhead(1)
+    thread.items.append(7)
+    waiting = [Background(loop.wait_for_items, SECONDS), Background(thread.wait_for_less, 1)]
+    until(lambda: loop._loop_waits and thread.thread_waits)
     assert read_ahead.wake_all in wakers
     read_ahead.wake_all()
-    assert [each.result() for each in waiting] == [True, True]
+    assert [each.result() for each in waiting] == [None, None]
+    assert [loop._loop_waits, thread.thread_waits] == [False, False]
 
 
 def test_all_threads_end_as_a_subinterpreter_does() -> None:

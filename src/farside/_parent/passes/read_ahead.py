@@ -15,42 +15,64 @@ from ..._worker.threads import Bell, wakers
 class ReadAhead:
     """Holds the items between a thread, which takes them, and a loop, which gets them.
 
-    Either side waits for the other by a bell. The other changes something, and rings. Who waits
-    looks first, and looks again after each wait. A bell that was rung lets the next wait return at
-    once, so no change is missed.
+    Either side waits for the other by a bell. Who waits first says so, then looks once more, and
+    waits. The other one first changes something, and then rings if somebody waits. So either the
+    one finds the change, or the other finds that it has to ring. A bell that was rung lets the next
+    wait return at once.
 
     Attributes:
-        items: those that were taken, were prepared, and were not given: `most` at most.
+        items: those that were taken, were prepared, and were not given.
+        most: how many of them there may be.
         given: how many items the loop was given.
         left: whether the loop wants no more.
         over: whether the thread takes no more.
         whole: whether it has taken all that the pass has.
         failed: whether a worker has failed. The loop does what follows, if it gets that far.
         errors: what the thread has raised, until the loop raises that.
-        came: rung after `items` or `over` has changed.
-        room: rung after the loop has got an item, or wants no more.
+        thread_waits: whether the thread waits for room. The loop then rings after each item.
+        room: the thread's bell.
     """
 
     def __init__(self, most: int, prepare: Callable[[Any], Any] | None = None) -> None:
         self.items: deque[Any] = deque()
+        self.most = most
         self.given = 0
         self.left = self.over = self.whole = self.failed = False
         self.errors: list[BaseException] = []
-        self.came, self.room = Bell(), Bell()
-        self._most, self._prepare = most, prepare
+        self.thread_waits, self.room = False, Bell()
+        self._loop_waits, self._came = False, Bell()  # the same for the loop, which waits for items
+        self._prepare = prepare
         _all[id(self)] = self
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.items) >= self._most
 
     def take(self, rest: Iterator[Any]) -> bool:
         """Take the next item, and prepare it; return whether there was one."""
         for item in islice(rest, 1):
             self.items.append(item if self._prepare is None else self._prepare(item))
-            self.came.ring()
+            if self._loop_waits:
+                self._came.ring()
             return True
         return False
+
+    def wait_for_less(self, count: int) -> None:
+        """Let the thread wait until there are fewer items, or until the bell is rung."""
+        self.thread_waits = True
+        if len(self.items) >= count:
+            self.room.wait()
+        self.thread_waits = False
+
+    def wait_for_items(self, seconds: float) -> None:
+        """Let the loop wait for an item, for the end of the thread, or for so long."""
+        self._loop_waits = True
+        try:
+            if not (self.items or self.over):
+                self._came.wait(seconds)
+        finally:
+            self._loop_waits = False
+
+    def end(self) -> None:
+        """Let the loop know that the thread takes no more."""
+        self.over = True
+        self._came.ring()
 
     def leave(self) -> None:
         """Let the thread end. Any thread may call this."""
@@ -69,7 +91,7 @@ class ReadAhead:
 
     def wake(self) -> None:
         """Let both sides look again, after a change elsewhere."""
-        self.came.ring()
+        self._came.ring()
         self.room.ring()
 
 
