@@ -317,7 +317,7 @@ def test_an_iterator_that_python_closes_late_in_its_exit(monkeypatch: pytest.Mon
     with pairs(INLINE) as items:
         iterator = items.in_thread()
         assert next(iterator) == EXPECTED[0]
-        for name in ("_leave", "OVER", "Pass", "LONGEST_SECONDS"):
+        for name in ("_leave", "OVER", "Pass", "When"):
             monkeypatch.setattr(in_thread, name, None)
         iterator.close()  # else Python prints what a finalizer raises
 

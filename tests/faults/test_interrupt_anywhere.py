@@ -9,7 +9,7 @@ import os
 import signal
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,7 +22,7 @@ from tests.kinds import INLINE, KINDS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, TypeAlias
+    from typing import TypeAlias
 
     from farside import RemoteIterable
     from tests.faults.interrupting import Struck
@@ -111,6 +111,32 @@ def test_while_a_thread_takes_the_items(kind: Kind, strike: Strike) -> None:
             if not struck.reached:
                 break
             assert struck.raised
+
+
+def test_a_handler_that_closes_while_a_thread_takes_the_items() -> None:
+    """What it finds is what the loop was given: nothing comes afterwards."""
+    for place in PLACES:
+        numbers, told, got = INLINE.start(NUMBERS), list[Any](), list[int]()
+
+        def close(*_: object, numbers: RemoteIterable[int] = numbers, told: Any = told) -> None:
+            numbers.close()
+            told.append(numbers.state_dict())
+
+        def work(numbers: RemoteIterable[int] = numbers, got: list[int] = got) -> None:
+            with suppress(FarsideError):
+                got.extend(numbers.in_thread())
+
+        signal.signal(signal.SIGINT, close)
+        struck = strike_at(place, work)
+        numbers.close()
+        if not struck.reached:
+            break
+        (state,) = told
+        begun = [[0, len(got)]] if got else []
+        places: list[tuple[Any, int]] = [(begun, 0)]
+        if len(got) == 3:
+            places.append(([], 1))  # the beginning of the next pass
+        assert (state["begun"], state["epoch"]) in places
 
 
 def test_while_a_map_of_large_inputs_runs(kind: Kind, strike: Strike) -> None:

@@ -65,6 +65,7 @@ class Client(Steps):
         self.chores, self.news, self.counters = Chores(), News(), Counters()
         # Whether the user has got any item or answer: by now, and before the present pass.
         self.used = self.used_before = False
+        self.taking = threading.Lock()  # held by the thread that takes items ahead of a loop
         self.launching: set[threading.Thread] = set()  # they start or replace workers
         self.leaving: set[Member] = set()  # replaced workers that have not ended
         self.announced: Choice | None = None  # the choice that its executor has warned of

@@ -11,35 +11,54 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from contextvars import copy_context
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
+from .._system.monkey_patches import check_threads
 from .._system.signals import start_thread
 from .._worker.threads import daemon_threads_allowed
 from .deadline import When
 from .one_pass import OVER, SPOILT, Pass
 from .passes.read_ahead import ReadAhead, leave_all
-from .wait import LONGEST_SECONDS
+
+if TYPE_CHECKING:
+    from .client import Client
+
+Prepare: TypeAlias = "Callable[[Any], Any] | None"
 
 MOST = 500
-"""The most items that may be taken ahead. The place of the loop is known for the last thousand
-items that were taken."""
+"""The most items that may be taken ahead. Deliveries remember so many more places of the loop."""
 
 
-def begun_in_thread(
-    this: Pass, prepare: Callable[[Any], Any] | None, most: int
-) -> Generator[Any, None, None]:
+def begun_in_thread(this: Pass, prepare: Prepare, most: int) -> Generator[Any, None, None]:
     """Let a thread take the items of a pass; return a generator that gives them to the loop."""
-    ahead = this.delivery.ahead = ReadAhead(most, prepare)
+    check_threads()
+    ahead = this.delivery.ahead = ReadAhead(most, _wake(this.client))
     results = _give(this, ahead)
-    next(results)
     thread = threading.Thread(
         target=copy_context().run,  # so the user's code finds the context variables of the loop
-        args=(_run, this, ahead),
+        args=(_run, this, ahead, prepare),
         name="farside-read-ahead",
-        daemon=_may_be_daemon(),  # an exit must not wait for the user's code in a map's inputs
+        daemon=_may_be_daemon(),  # an exit must not wait for the inputs of a map
     )
-    start_thread(thread)
+    try:
+        next(results)
+        start_thread(thread)
+    except BaseException:
+        ahead.over = thread.ident is None
+        results.close()  # if the thread begins nevertheless, it does nothing
+        raise
     return results
+
+
+def _wake(client: Client) -> Callable[[], object]:
+    """Return what lets threads that wait for the workers look again."""
+
+    def wake() -> None:
+        if not client.unheard:
+            client.waiting.wake()
+            client.waiting.wake_others()
+
+    return wake
 
 
 def _may_be_daemon() -> bool:
@@ -47,18 +66,20 @@ def _may_be_daemon() -> bool:
     if daemon_threads_allowed():
         return True
     if not _leaves_all:  # a subinterpreter waits for its threads as it ends
-        _leaves_all = True
         threading._register_atexit(leave_all)  # type: ignore[attr-defined]  # noqa: SLF001
+        _leaves_all = True
     return False
 
 
 _leaves_all = False
 
 
-def _run(this: Pass, ahead: ReadAhead) -> None:
+def _run(this: Pass, ahead: ReadAhead, prepare: Prepare) -> None:
     """Take the items, in the thread."""
     try:
-        ahead.whole = _take(this, ahead)
+        # The thread of a pass that was left may still be in the user's code, which serves one.
+        with this.client.taking:
+            ahead.whole = _take(this, ahead, prepare)
     except BaseException as error:
         if not this.client.unheard:  # else it may be what ends a daemon thread
             ahead.errors.append(error)
@@ -66,39 +87,34 @@ def _run(this: Pass, ahead: ReadAhead) -> None:
         ahead.end()
         if ahead.left:
             this.delivery.release()
-    # If another thread closes the iterable, the loop may not come back for a long time.
-    while ahead.items and not (ahead.left or this.delivery.cleared):
-        ahead.wait_for_less(1)
-    if ahead.left:
-        ahead.drop()
-    elif this.delivery.cleared:
-        ahead.items.clear()
+            ahead.drop()
 
 
-def _take(this: Pass, ahead: ReadAhead) -> bool:
+def _take(this: Pass, ahead: ReadAhead, prepare: Prepare) -> bool:
     """Take the items as there is room for them; return whether that were all."""
     wanted = When(lambda: ahead.left or this.ready(), this.workers)
-    items = None if this.delivery.without_tasks else this.step()
+    items = None
+    if not (ahead.left or this.delivery.without_tasks):
+        items = this.step()
     while items is not OVER:
         if items is None:
             this.client.wait(wanted)
         else:
             rest, items = iter(items), None  # the frame of an error must not keep its latest item
-            while _has_room(this, ahead) and ahead.take(rest):
+            while _has_room(this, ahead) and ahead.take(rest, prepare):
                 pass
             del rest
         if ahead.left or this.delivery.cleared:
             return False
         items = this.step()
-    return not ahead.failed
+    return ahead.failed is None
 
 
 def _has_room(this: Pass, ahead: ReadAhead) -> bool:
     """Wait until there is room for an item; return False if no more can be given."""
     while not (ahead.left or this.delivery.cleared):
-        if len(ahead.items) < ahead.most:
+        if ahead.has_room():
             return True
-        ahead.wait_for_less(ahead.most)
     return False
 
 
@@ -107,37 +123,29 @@ def _give(this: Pass, ahead: ReadAhead) -> Generator[Any, None, None]:
 
     Items that were taken before a failure come before the error.
     """
-    client, epoch, items, held = this.client, this.epoch, ahead.items, list[Any]()
-    waits = client.counters.waits
+    client, epoch, waits = this.client, this.epoch, this.client.counters.waits
     leave = _leave  # the global is gone if Python closes this generator at its exit
     try:
         yield None
         while True:
-            over = ahead.over  # first: so all that was taken is in `items`
+            over = ahead.over  # first: so all that was taken is waiting
             client.check_home()
+            ahead.ask()
             core = client.core
             if core.epoch != epoch or core.closed:
                 break  # at once: the thread may be in the middle of the user's inputs
-            if items:
+            if ahead.waiting:
                 try:
-                    held.append(items.popleft())
-                except IndexError:  # the thread has just dropped them, as the pass was ended
-                    continue
-                if ahead.thread_waits:
-                    ahead.room.ring()
-                give = map(list.pop, (held,))  # a variable would keep the item alive
-                # As in `decode_each`, no call or jump comes before the item is given, so that a
-                # signal handler finds it either here or in the loop.
-                ahead.given += 1
-                yield from give
+                    yield from ahead.give()
+                except IndexError:
+                    if not this.delivery.cleared:  # else the item was dropped just now
+                        raise
             elif over:
                 break
             else:
                 waits.begin()
                 try:
-                    # Python can miss a signal that arrives as a wait begins: see `wait`. Also, a
-                    # signal handler may fork, and nobody rings in the child.
-                    ahead.wait_for_items(LONGEST_SECONDS)
+                    ahead.wait()
                 finally:
                     waits.end()
         _end(this, ahead)
@@ -158,8 +166,8 @@ def _end(this: Pass, ahead: ReadAhead) -> None:
         if ahead.whole:
             this.finish(core)
             return
-        if ahead.failed:
-            this.step()  # raises why
+        if ahead.failed is not None:
+            this.fail(ahead.failed)
     this.tell_end()
 
 
@@ -169,18 +177,14 @@ def _raise(this: Pass, ahead: ReadAhead) -> NoReturn:
         raise ahead.errors[0]
     except SPOILT as error:
         # Only now: a loop that is left before such an item does not lose its workers.
-        this.spoilt(error)
+        if not ahead.of_user:
+            this.spoilt(error)
         raise
     finally:
         ahead.errors.clear()  # else the error would refer to itself, through its frames
 
 
 def _leave(this: Pass, ahead: ReadAhead) -> None:
-    this.stop()
-    ahead.leave()
-    if not this.client.unheard:
-        this.client.waiting.wake()  # the thread may be waiting for an item,
-        this.client.waiting.wake_others()  # or for another one that does
-    if ahead.over:  # else the thread does that, which may be in the middle of the user's inputs
-        this.delivery.release()
+    ahead.leave()  # first: either the thread sees that, or this sees that the thread is over
+    this.leave()
     ahead.drop()

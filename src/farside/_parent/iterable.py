@@ -241,7 +241,8 @@ class RemoteIterable(Generic[T_co]):
         a large item. Many small items take longer than without a thread.
 
         Order, errors and `state_dict` are those of a plain loop: the state tells where the loop is,
-        not the thread. The inputs of a map are taken in the thread.
+        not the thread. But a failure that the thread has met counts, even if the loop is left
+        before. The inputs of a map are taken in the thread.
 
         Args:
             prepare: called with each item, in the thread. The loop gets what it returns. What it

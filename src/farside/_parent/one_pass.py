@@ -138,8 +138,7 @@ class Pass:
 
     def _is_at_end(self, core: GroupCore) -> bool:
         """Return whether the pass is complete, once no item is left here; raise if it failed."""
-        client, delivery = self.client, self.delivery
-        needs = delivery.needs
+        delivery, needs = self.delivery, self.delivery.needs
         finished = bool(needs)  # if no worker is needed, only inputs of a map are missing
         for index in needs:
             worker = core.workers[index]
@@ -148,19 +147,24 @@ class Pass:
                 continue
             if not worker.opened:
                 raise errors.IterableClosedError("the iterator was closed")
-            failed = worker.ending is not None or not delivery.without_tasks
-            if failed and delivery.ahead is not None and delivery.ahead.leaves_failure():
-                return True  # the loop raises it, or the next pass if this one is left before
-            if worker.ending is not None:
-                client.step(GroupCore.end)
-                part = client.sequence.part(delivery, index)
-                raise client.error(worker.ending, client.members[index], part)
-            if not delivery.without_tasks:  # marks tell the end, and the last is missing
-                client.give_up(client.members[index], BROKEN, _EARLY)
-                raise errors.ProtocolError(_EARLY)
+            if worker.ending is not None or not delivery.without_tasks:
+                if delivery.ahead is None:
+                    self.fail(index)
+                delivery.ahead.failed = index  # the loop raises it, or the next pass
+                return True
             if worker.used_up:
                 warn(messages_for_people.USED_UP, errors.ExhaustedIteratorWarning)
         return finished
+
+    def fail(self, index: int) -> NoReturn:
+        """Raise why a worker has failed, and end all of them."""
+        client, ending = self.client, self.client.core.workers[index].ending
+        if ending is None:  # marks tell the end, and the last is missing
+            client.give_up(client.members[index], BROKEN, _EARLY)
+            raise errors.ProtocolError(_EARLY)
+        client.step(GroupCore.end)
+        part = client.sequence.part(self.delivery, index)
+        raise client.error(ending, client.members[index], part)
 
     def _continue_restarted(self) -> GroupCore:
         """Tell restarted workers where to continue the pass."""
@@ -220,11 +224,6 @@ class Pass:
                 member.failure = known[0], ref(error)  # kept only while somebody else has it
 
     def leave(self) -> None:
-        """Stop the pass, unless it is over, and release the user's objects. Never waits."""
-        self.stop()
-        self.delivery.release()
-
-    def stop(self) -> None:
         """Stop the pass, unless it is over. Never waits."""
         # A finalizer may call this in the middle of anything that this or another thread does.
         client, delivery = self.client, self.delivery
@@ -234,6 +233,8 @@ class Pass:
             # After the stop, which ends the worker's wait: `stats` must not show a wait that is
             # longer than the pass.
             client.counters.end(self.epoch)
+        if delivery.ahead is None or delivery.ahead.over:  # else a thread may be using them yet
+            delivery.release()
 
     def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
         """Return an iterable of the items of a block. It ends when the pass is left."""

@@ -121,7 +121,7 @@ class Delivery:
     def waiting(self) -> int:
         """How many items have left the inboxes, but the loop has yet to take. In any thread."""
         rest = () if self._emptied else self.rest
-        ahead = 0 if self.ahead is None else len(self.ahead.items)
+        ahead = 0 if self.ahead is None else self.ahead.waiting
         return ahead + length_hint(rest) + sum([queue.waiting for queue in self.queues])
 
     def place(self, given: int) -> Place | None:
@@ -186,7 +186,7 @@ class Delivery:
             return
         self.cleared = True
         if self.ahead is not None:
-            self.ahead.wake()  # its thread may be waiting for room
+            self.ahead.cut()
         if FREE_THREADED:
             # Without a GIL, no call empties the block all at once. So the block stays, and a loop
             # that takes from it in another thread checks `cleared` after each item. If that thread

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, repeat
+from sys import maxsize
 from typing import Any
 from weakref import WeakValueDictionary
 
-from ..._in_c import deque
+from ..._in_c import deque, length_hint
 from ..._system.weak_values import alive
 from ..._worker.threads import Bell, wakers
+
+_SECONDS = 1.0
+"""Each wait ends after so long. Python can miss a signal that arrives as a wait begins. A handler
+may fork, and nobody rings in the child. And without a GIL, some processors may let either side look
+before the other one sees its change."""
 
 
 class ReadAhead:
@@ -20,88 +26,128 @@ class ReadAhead:
     one finds the change, or the other finds that it has to ring. A bell that was rung lets the next
     wait return at once.
 
+    `wake` wakes the thread if it waits for workers.
+
     Attributes:
-        items: those that were taken, were prepared, and were not given.
-        most: how many of them there may be.
-        given: how many items the loop was given.
+        errors: what the thread has raised, until the loop raises that.
+        of_user: whether that was raised by the user's `prepare`.
         left: whether the loop wants no more.
         over: whether the thread takes no more.
         whole: whether it has taken all that the pass has.
-        failed: whether a worker has failed. The loop does what follows, if it gets that far.
-        errors: what the thread has raised, until the loop raises that.
-        thread_waits: whether the thread waits for room. The loop then rings after each item.
-        room: the thread's bell.
+        failed: the worker whose failure the thread has met. The loop does what follows, if it gets
+            that far.
     """
 
-    def __init__(self, most: int, prepare: Callable[[Any], Any] | None = None) -> None:
-        self.items: deque[Any] = deque()
-        self.most = most
-        self.given = 0
-        self.left = self.over = self.whole = self.failed = False
+    def __init__(self, most: int, wake: Callable[[], object]) -> None:
+        # Each item lies in an iterator of its own, which gives it. Only calls of C code take one
+        # out, so a signal handler, or another thread, finds an item either here or in the loop.
+        self._items: deque[Iterator[Any]] = deque()
+        self._count = iter(range(maxsize))  # one step for each item that the loop was given
+        self._give = map(next, map(deque.popleft, repeat(self._items)), self._count)
+        self._most = self._room = most  # how many items may be taken in all, for now: `_room`
+        self._taken = 0
         self.errors: list[BaseException] = []
-        self.thread_waits, self.room = False, Bell()
-        self._loop_waits, self._came = False, Bell()  # the same for the loop, which waits for items
-        self._prepare = prepare
+        self.of_user = self.left = self.over = self.whole = False
+        self.failed: int | None = None
+        self._wake = wake
+        self._loop_waits = self._thread_waits = False
+        self._of_loop, self._of_thread = Bell(), Bell()
         _all[id(self)] = self
 
-    def take(self, rest: Iterator[Any]) -> bool:
+    @property
+    def given(self) -> int:
+        """How many items the loop was given. In any thread."""
+        return maxsize - length_hint(self._count)
+
+    @property
+    def waiting(self) -> int:
+        """How many items the loop has yet to get. In any thread."""
+        return len(self._items)
+
+    # The thread's side ----------------------------------------------------------------------
+
+    def has_room(self) -> bool:
+        """Tell whether the thread may take an item now; if not, first wait for a while."""
+        if self._taken >= self._room:
+            self._thread_waits = True
+            if self._taken >= self._room:
+                self._of_thread.wait(_SECONDS)
+            self._thread_waits = False
+        return self._taken < self._room
+
+    def take(self, rest: Iterator[Any], prepare: Callable[[Any], Any] | None) -> bool:
         """Take the next item, and prepare it; return whether there was one."""
         for item in islice(rest, 1):
-            self.items.append(item if self._prepare is None else self._prepare(item))
+            if prepare is None:
+                made = item
+            else:
+                self.of_user = True
+                made = prepare(item)
+                self.of_user = False
+            self._items.append(iter((made,)))
+            self._taken += 1
             if self._loop_waits:
-                self._came.ring()
+                self._of_loop.ring()
             return True
         return False
-
-    def wait_for_less(self, count: int) -> None:
-        """Let the thread wait until there are fewer items, or until the bell is rung."""
-        self.thread_waits = True
-        if len(self.items) >= count:
-            self.room.wait()
-        self.thread_waits = False
-
-    def wait_for_items(self, seconds: float) -> None:
-        """Let the loop wait for an item, for the end of the thread, or for so long."""
-        self._loop_waits = True
-        try:
-            if not (self.items or self.over):
-                self._came.wait(seconds)
-        finally:
-            self._loop_waits = False
 
     def end(self) -> None:
         """Let the loop know that the thread takes no more."""
         self.over = True
-        self._came.ring()
+        self._of_loop.ring()
+
+    # The loop's side ------------------------------------------------------------------------
+
+    def ask(self) -> None:
+        """Let the thread take one item more: the loop asks for the next."""
+        self._room = self._most + self.given + 1
+        if self._thread_waits:
+            self._of_thread.ring()
+
+    def give(self) -> Iterator[Any]:
+        """Return what gives the next item, by a single call of C code, or raises IndexError."""
+        return islice(self._give, 1)
+
+    def wait(self) -> None:
+        """Wait for an item, or for the end of the thread, for a while."""
+        self._loop_waits = True
+        try:
+            if not (self._items or self.over):
+                self._of_loop.wait(_SECONDS)
+        finally:
+            self._loop_waits = False
 
     def leave(self) -> None:
         """Let the thread end. Any thread may call this."""
         self.left = True
-        self.room.ring()
-
-    def leaves_failure(self) -> bool:
-        """Return whether the thread is stepping the pass: it leaves failures to the loop."""
-        self.failed = not self.over
-        return self.failed
+        self._of_thread.ring()
+        self._wake()
 
     def drop(self) -> None:
         """Drop what the loop does not get: the user decides how long items live."""
-        self.items.clear()
+        self._items.clear()
         self.errors.clear()  # their frames refer to the remote iterable
 
-    def wake(self) -> None:
+    # Others ---------------------------------------------------------------------------------
+
+    def cut(self) -> None:
+        """Drop the items, since the pass was ended, and let both sides look again."""
+        self._items.clear()
+        self.ring()
+
+    def ring(self) -> None:
         """Let both sides look again, after a change elsewhere."""
-        self._came.ring()
-        self.room.ring()
+        self._of_loop.ring()
+        self._of_thread.ring()
 
 
 _all: WeakValueDictionary[int, ReadAhead] = WeakValueDictionary()  # by `id`
 
 
-def wake_all() -> None:
+def ring_all() -> None:
     """Let all who wait look again: what was raised in their threads is raised there now."""
     for each in alive(_all):
-        each.wake()
+        each.ring()
 
 
 def leave_all() -> None:
@@ -110,4 +156,4 @@ def leave_all() -> None:
         each.leave()
 
 
-wakers.append(wake_all)
+wakers.append(ring_all)
