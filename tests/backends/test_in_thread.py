@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import json
 import os
+import sys
 import threading
 import weakref
 from contextvars import ContextVar
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -320,6 +322,16 @@ def test_an_iterator_that_python_closes_late_in_its_exit(monkeypatch: pytest.Mon
         for name in ("_leave", "OVER", "Pass", "When"):
             monkeypatch.setattr(in_thread, name, None)
         iterator.close()  # else Python prints what a finalizer raises
+
+
+def test_threads_that_are_coroutines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    patched = SimpleNamespace(is_module_patched={"_thread"}.__contains__)
+    with pairs(INLINE) as items:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setitem(sys.modules, "gevent.monkey", patched)
+            with pytest.raises(RuntimeError, match="gevent has replaced threads"):
+                items.in_thread()
+        assert list(items.in_thread()) == EXPECTED
 
 
 def test_a_forked_child_is_told_whose_iterable_it_is() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from .._system.monkey_patches import check_threads
+from .._system.monkey_patches import patched
 from .._system.signals import start_thread
 from .._worker.threads import daemon_threads_allowed
 from .deadline import When
@@ -31,7 +31,11 @@ MOST = 500
 
 def begun_in_thread(this: Pass, prepare: Prepare, most: int) -> Generator[Any, None, None]:
     """Let a thread take the items of a pass; return a generator that gives them to the loop."""
-    check_threads()
+    if (library := patched("thread")) is not None:
+        raise RuntimeError(
+            f"{library} has replaced threads, so none can take items beside the loop; iterate "
+            "without in_thread"
+        )
     ahead = this.delivery.ahead = ReadAhead(most, _wake(this.client))
     results = _give(this, ahead)
     thread = threading.Thread(
