@@ -61,7 +61,7 @@ napoleon_custom_sections = [
 
 # Names in annotations that have no page.
 nitpick_ignore_regex = [
-    ("py:(class|obj)", r"(.+\.)?(M_co|T|T_co|Results)"),
+    ("py:(class|obj)", r"(.+\.)?(M_co|R|T|T_co|Results)"),
     ("py:(class|obj)", r"(collections\.abc|multiprocessing|types|typing|unittest)\..+"),
     ("py:class", "BaseContext"),  # of multiprocessing
     ("py:(class|obj)", r"(concurrent\.futures\.(.+\.)?)?(Executor|Future|BrokenExecutor)"),
