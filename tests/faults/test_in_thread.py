@@ -22,6 +22,7 @@ from farside import (
     iterate_in_workers,
     map_in_workers,
 )
+from farside._parent import wait
 from farside._parent.passes import read_ahead
 from farside.testing.checks import until
 from tests import jobs
@@ -185,7 +186,10 @@ def test_an_error_that_the_loop_did_not_get_keeps_nothing_alive() -> None:
     until(lambda: known() is None)
 
 
-def test_a_dropped_iterable_ends_at_once_while_the_thread_waits() -> None:
+def test_a_dropped_iterable_ends_at_once_while_the_thread_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wait, "LONGEST_SECONDS", 1000)
     items = iterate_in_worker(Hangs, backend="subprocess")
     iterator = items.in_thread()
     next(iterator)
