@@ -130,7 +130,7 @@ def iterate_in_worker(
     How far ahead:
         buffer_size: how many finished items may wait; -1 for no limit. Default: None, as many as
             ``buffer_bytes`` allows.
-        buffer_bytes: how many bytes may wait. Default: 1 MiB.
+        buffer_bytes: how many bytes may wait. Default: 4 MiB.
         arena_bytes: size of the shared memory for large contents. Default: 1 GiB.
 
     Where it runs:

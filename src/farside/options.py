@@ -83,7 +83,7 @@ class AheadOptions(TypedDict, total=False):
     """
 
     buffer_bytes: int
-    """How many bytes may wait when ``buffer_size`` is None. Default: 1048576, which is 1 MiB.
+    """How many bytes may wait when ``buffer_size`` is None. Default: 4194304, which is 4 MiB.
 
     They are the bytes of finished items that your loop has not taken, for each worker: as they are
     pickled, and in shared memory. One item may exceed the limit, and three may always wait.

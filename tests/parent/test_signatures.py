@@ -44,7 +44,7 @@ def test_the_signature_lists_each_option_with_its_default(entry: Any, typed: Any
 
 def test_the_signature_shows_values() -> None:
     shown = str(inspect.signature(iterate_in_worker))
-    assert "buffer_bytes: 'int' = 1048576" in shown
+    assert "buffer_bytes: 'int' = 4194304" in shown
     assert "timeout: 'float | None' = None" in shown
 
 

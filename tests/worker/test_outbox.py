@@ -258,8 +258,8 @@ def test_as_many_small_arrays_share_a_frame_as_large_ones_by_their_bytes() -> No
             added += 1
         counts[nbytes] = added
         boxed.close()
-    assert 120 <= counts[BLOCK_BYTES] <= 128, "1 MiB"
-    assert counts[16 * BLOCK_BYTES] == 8
+    assert 90 <= counts[BLOCK_BYTES] <= 96, "768 KiB"
+    assert counts[16 * BLOCK_BYTES] == 6
 
 
 @pytest.mark.parametrize("waits", [False, True])

@@ -21,9 +21,10 @@ BATCH_BYTES = 1 << 15
 """A frame is sent when its pickles reach this size: half of what a Linux pipe holds by default, so
 that the worker can write one frame while the parent reads another."""
 
-_STORED_BYTES = 1 << 20
+_STORED_BYTES = 3 << 18
 """A frame is sent when its contents in the arena, which do not fill the pipe, reach this size. Each
-has `BLOCK_BYTES` or more, so a frame has far fewer references to them than it may."""
+has `BLOCK_BYTES` or more, so a frame has far fewer references to them than it may. An item of 1 MB
+has a frame of its own: with two in a frame, the parent would wait for longer."""
 
 _AROUND_TEXT = 7  # bytes that a pickle has beside those of a text
 _LONG_TEXT = 250  # characters: of so many, the default budget has room for a whole batch

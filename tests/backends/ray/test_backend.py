@@ -140,4 +140,4 @@ def test_how_much_may_wait_unless_the_user_says_so() -> None:
     assert given(buffer_bytes=complete(map_in_workers, {})["buffer_bytes"]) == 1 << 24
     assert given(backend_options={"read_only": True}) == 1 << 26
     assert given(backend_options={"read_only": True}, buffer_bytes=5000) == 5000
-    assert check(list, backend="subprocess").buffer_bytes == 1 << 20
+    assert check(list, backend="subprocess").buffer_bytes == 1 << 22
