@@ -3,7 +3,6 @@
 import errno
 import gc
 import os
-import pickle
 import random
 import sys
 import threading
@@ -21,8 +20,10 @@ from farside._memory.creating import create
 from farside._memory.leases import Leases
 from farside._memory.mapping import Mapping
 from farside._memory.parts import ALIGN, BLOCK_BYTES
+from farside._payload import pickling
+from farside._payload.decoder import decode
 from farside._payload.encoder import Encoder
-from farside._payload.items import ITEM_REFS, Group, Stored
+from farside._payload.items import ITEM_REFS, Group, Stored, pack
 from tests.background import Background
 from tests.children import exit_code, fork, run_python
 
@@ -209,13 +210,9 @@ def test_far_more_than_there_is(sides: Sides) -> None:
 
 def loaded(sides: Sides, encoder: Encoder, item: object) -> Any:
     """Send an item."""
-    stored = encoder.encode(item)
-    assert isinstance(stored, Stored)
-    stream, *buffers = (
-        sides.leases.lend(*place) if isinstance(place, tuple) else memoryview(place)
-        for place in stored.places
-    )
-    return pickle.loads(stream, buffers=buffers)
+    parts, refs = pack([encoder.encode(item)])
+    (entry,) = pickling.loads(b"".join(parts))
+    return decode(entry, [sides.leases.lend(*ref) for ref in refs])
 
 
 def test_arrays_are_handed_over_by_an_encoder(sides: Sides) -> None:

@@ -50,14 +50,16 @@ def of_entry(entry: Any, blocks: Sequence[memoryview], *, plain: bool) -> bytes:
         joined = entry.startswith(HEAD)  # it was a piece, sent in a frame with items that have none
         return _of_value(pickle.loads(entry)) if joined else _digest([entry])
     stream, buffers = entry
-    return _digest(_contents([stream, *buffers], blocks))
+    return _digest(_contents(stream, buffers, blocks))
 
 
 def of_input(entry: Any) -> bytes:
     """Return the digest of an item before it crosses: an input, or what an encoder returned."""
     if type(entry) is bytes:
         return _digest([entry])
-    return _digest(_contents(entry.places, ())) if type(entry) is Stored else _of_value(entry)
+    if type(entry) is not Stored:
+        return _of_value(entry)
+    return _digest(_contents(entry.places[0], entry.places[1:], ()))
 
 
 def of_item(item: Any, encoder: Encoder) -> set[bytes]:
@@ -83,6 +85,8 @@ def is_comparable(item: Any, encoder: Encoder) -> bool:
         return False
     entry: Any = encoder.encode(item)
     stream: Any = entry.places[0] if type(entry) is Stored else entry
+    if type(stream) is tuple:  # a form, of nothing but numbers and texts
+        return True
     found = pickletools.genops(bytes(stream))
     # Look for sets again: plain pickle may have failed at a function that refers to some.
     return True not in [
@@ -148,11 +152,16 @@ def _of_value(value: Any) -> bytes:
         if len(piece) > _LONGEST_PIECE:
             raise NotPlainError
         return _digest([_tell(pickle.loads(piece))])  # unpickled, it is as it arrives
+    return _digest([_dump(value)])
+
+
+def _dump(value: Any) -> memoryview:
+    """Pickle plain values. Whether equal ones are one object makes no difference."""
     file = io.BytesIO()
     pickler = pickle.Pickler(file, 5)
-    pickler.fast = True  # whether equal parts are one object makes no difference
+    pickler.fast = True
     pickler.dump(value)
-    return _digest([file.getbuffer()])
+    return file.getbuffer()
 
 
 def _tell(value: Any) -> bytes:
@@ -179,10 +188,11 @@ _PICKLED = frozenset({bytes, tuple})
 _LONGEST_PIECE = 1 << 16  # bytes; longer than any piece that crosses, with what it shares
 
 
-def _contents(places: Iterable[Any], blocks: Sequence[memoryview]) -> list[Any]:
-    """Return the stream and each buffer by itself, also if several lie in one place."""
-    found: list[Any] = []
-    for each in places:
+def _contents(stream: Any, buffers: Iterable[Any], blocks: Sequence[memoryview]) -> list[Any]:
+    """Return the stream, or form, and each buffer by itself, also if several lie in one place."""
+    form = type(stream) is tuple  # see `samples`
+    found: list[Any] = [_dump(stream)] if form else []
+    for each in buffers if form else [stream, *buffers]:
         group = type(each) in {tuple, Group}  # a tuple has crossed, a Group has not
         place, sizes = each if group else (each, None)
         contents = blocks[place] if type(place) is int else place

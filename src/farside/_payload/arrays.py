@@ -50,6 +50,8 @@ class Templates:
                 return None
             array = in_order(array)
         view = pickle.PickleBuffer(array).raw()
+        if not view:  # NumPy makes no array of an empty buffer
+            return None
         key = kind, array.shape, view.readonly
         stream = self._known.get(key)
         if stream is None:
@@ -91,7 +93,15 @@ def _describe(array: Any) -> bytes:
 
 
 def axes_in_order(array: Any) -> list[int] | None:
-    """Return the order of axes in which an array is contiguous; None if there is none."""
+    """Return the order of axes in which an array is contiguous; None if there is none.
+
+    The array is not contiguous in the order that its axes have.
+    """
+    strides = array.strides
+    if [*strides] == sorted(
+        strides, reverse=True
+    ):  # a crop, say: no other order comes into question
+        return None
     axes = sorted(range(array.ndim), key=array.strides.__getitem__, reverse=True)
     dense = array.transpose(axes).flags.c_contiguous  # an image with its channels first, say
     return axes if dense else None

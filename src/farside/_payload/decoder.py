@@ -31,7 +31,8 @@ def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
         return entry
     try:
         stream, buffers = entry
-        if type(stream) is not bytes:
+        form = type(stream) is tuple  # of a sample
+        if not form and type(stream) is not bytes:
             stream = _take(blocks, stream)
         taken: list[Any] = []
         for buffer in buffers:
@@ -42,6 +43,8 @@ def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
                 taken.append(buffer if type(buffer) is memoryview else _take(blocks, buffer))
     except (TypeError, ValueError) as error:
         raise ProtocolError(f"an item that cannot be read: {error}") from error
+    if form:
+        return (_put_together or _look_for_samples())(stream, taken)
     if len(taken) == 1 and type(stream) is bytes:
         load = _load_array or _look_for_arrays()
         if load is not None:
@@ -50,6 +53,7 @@ def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
 
 
 _load_array: Any = None  # kept: an import statement costs more than the rest of `decode`
+_put_together: Any = None
 
 
 def _look_for_arrays() -> Any:
@@ -59,6 +63,14 @@ def _look_for_arrays() -> Any:
 
         _load_array = load
     return _load_array
+
+
+def _look_for_samples() -> Any:
+    global _put_together  # noqa: PLW0603  set once there was a sample
+    from .samples import put_together  # which imports NumPy
+
+    _put_together = put_together
+    return put_together
 
 
 def _take(blocks: Any, place: Any) -> Any:

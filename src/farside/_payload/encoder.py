@@ -14,12 +14,13 @@ from .true_parts import is_a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import Any
 
     from .._memory.parts import Part, Store
     from .._memory.recycled import Recycled
     from .items import Place
+    from .samples import Form
 
 _RENEW_BYTES = 1 << 16
 """For each item, a pickler allocates a buffer as large as the largest that it has needed so far. So
@@ -58,6 +59,8 @@ class Encoder:
         self._table = table_of_items()
         self._array: type | None = None  # NumPy's, once it is imported
         self._templates: Any = None
+        self._samples: Any = None
+        self._of_samples: Collection[type] = ()  # the types that a sample may have
         self._look_for_libraries()
         self._renew()
 
@@ -70,12 +73,10 @@ class Encoder:
         if type(item) is self._array and item.nbytes >= BLOCK_BYTES:  # type: ignore[attr-defined]
             found = self._templates.find(item)
             if found is not None:
-                stream, view = found
-                place = self._put([view], len(view)) or _copied([view], len(view))
-                nbytes = len(stream) + len(view)
-                if type(place) is not Ref:
-                    return Stored([stream, place], nbytes)
-                return Stored([stream, place], nbytes, [place], len(view))
+                return self._store_array(*found)
+        found = self._samples.take_apart(item) if type(item) in self._of_samples else None
+        if found is not None:
+            return self._stored(*found)
         try:
             self._dump(item)
             self._forget()
@@ -94,14 +95,23 @@ class Encoder:
             return self._store()
         return pickled
 
+    def _store_array(self, stream: bytes, view: memoryview) -> Stored:
+        place = self._put([view], len(view)) or _copied([view], len(view))
+        nbytes = len(stream) + len(view)
+        if type(place) is not Ref:
+            return Stored([stream, place], nbytes)
+        return Stored([stream, place], nbytes, [place], len(view))
+
     def _look_for_libraries(self) -> None:
         self._table.look_again()
         self._modules = self._table.modules
         array = getattr(modules.get("numpy"), "ndarray", None)
         if array is not None and self._array is None:
             from .arrays import Templates  # which imports NumPy
+            from .samples import Samples
 
             self._templates = Templates()
+            self._samples, self._of_samples = Samples(self._templates), (dict, tuple, list)
             self._array = array
 
     def _dump_by_value(self, item: object, error: BaseException) -> None:
@@ -121,27 +131,34 @@ class Encoder:
         """Find a place for the contents of `_chunks` and `_buffers`, and empty both."""
         chunks, buffers = self._chunks, self._buffers
         written = size(chunks)
-        nbytes = written + sum(map(len, buffers))
-        places: list[Place | Group] = []
-        arena = self._arena
-        copies = arena is None or not (arena.lends or arena.allocations)  # all contents are copied
-        together = len(buffers) if nbytes < _TOGETHER_BYTES and copies else 1
-        each = max(together, -(-len(buffers) // (ITEM_REFS - 1)))  # how many buffers share a block
         try:
-            places.append(self._place(chunks, written))
-            if each > 1:
-                starts = range(0, len(buffers), each)
-                places.extend(self._place_together(buffers[at : at + each]) for at in starts)
-            else:
-                places.extend(self._place([each], len(each)) for each in buffers)
+            stored = self._stored(self._place(chunks, written), written, buffers)
         except BaseException:  # what is left would become a part of the next item
-            self._free(_refs_in(places))
             self._renew()
             raise
         chunks.clear()
         buffers.clear()
         if written >= _RENEW_BYTES:
             self._renew()
+        return stored
+
+    def _stored(self, first: Place | Form, written: int, buffers: Sequence[memoryview]) -> Stored:
+        """Find a place for the buffers of an item, beside its stream or form of so many bytes."""
+        nbytes = written + sum(map(len, buffers))
+        places: list[Any] = [first]
+        arena = self._arena
+        copies = arena is None or not (arena.lends or arena.allocations)  # all contents are copied
+        together = len(buffers) if nbytes < _TOGETHER_BYTES and copies else 1
+        each = max(together, -(-len(buffers) // (ITEM_REFS - 1)))  # how many buffers share a block
+        try:
+            if each > 1:
+                starts = range(0, len(buffers), each)
+                places.extend(self._place_together(buffers[at : at + each]) for at in starts)
+            else:
+                places.extend(self._place_alone(each) for each in buffers)
+        except BaseException:
+            self._free(_refs_in(places))
+            raise
         refs = _refs_in(places)
         # The blocks also have the gaps between buffers that share one.
         return Stored(places, nbytes, refs, min(nbytes, sum([ref.nbytes for ref in refs])))
@@ -167,6 +184,11 @@ class Encoder:
         if len(parts) == 1:
             parts.append(b"")  # two parts are always copied, even from granted memory
         return Group(self._place(parts, size(parts)), list(map(len, views)))
+
+    def _place_alone(self, buffer: memoryview) -> Place | bytearray:
+        nbytes = len(buffer)
+        # A small one is among the arrays of a sample. A copy of ``bytes`` could not be written to.
+        return bytearray(buffer) if nbytes < BLOCK_BYTES else self._place([buffer], nbytes)
 
     def _place(self, parts: Sequence[Part], nbytes: int) -> Place:
         """Put a payload of so many bytes into the arena, or else into the frame."""

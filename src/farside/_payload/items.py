@@ -6,9 +6,11 @@ The items of a frame cross together, as one pickled list of *entries*. An entry 
   before it is pickled together with others;
 * ``bytes``: the pickle of an item, taken when it was yielded;
 * a tuple ``(stream, buffers)`` for an item with large contents. The stream is the pickle, and the
-  buffers are what protocol 5 keeps out of it. Each of these is the number of a block of the frame,
-  or the contents themselves if the arena does not hold them. A tuple ``(place, sizes)`` among the
-  buffers stands for several that follow each other in one place, as `parts` has it.
+  buffers are what protocol 5 keeps out of it. In place of a stream there may be a form, which is a
+  tuple (see `samples`); then the buffers are the contents of arrays. Each of these is the number of
+  a block of the frame, or the contents themselves if the arena does not hold them. A tuple
+  ``(place, sizes)`` among the buffers stands for several that follow each other in one place, as
+  `parts` has it.
 
 If each entry is the item itself or a copy, the body says so, and the parent need not look at each.
 If the other entries are all pieces (see `joined`), the body is one pickle, of the list of the
@@ -67,12 +69,12 @@ class Stored:
 
     def __init__(
         self,
-        places: list[Place | Group],
+        places: list[Any],
         nbytes: int,
         refs: Sequence[Ref] = (),
         arena_bytes: int = 0,
     ) -> None:
-        self.places = places  # of the stream, then of the buffers
+        self.places = places  # of the stream, or a form; then of the buffers: `Place` or `Group`
         self.nbytes = nbytes  # of all of these
         self.refs = refs  # the blocks of the arena among them
         self.arena_bytes = arena_bytes  # how many of the bytes are in these blocks
