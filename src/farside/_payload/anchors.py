@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .encoder import Encoder
 
-_WHOLE = 1 << 12  # bytes; only samples of larger contents are read
+_WHOLE = 1 << 12  # bytes; only spots of larger contents are read
 
 _SETS = (set, frozenset)
 _OF_SETS = ("EMPTY_SET", "FROZENSET")  # opcodes of pickle
@@ -38,8 +38,8 @@ _UNLIKE = ("_make_skeleton_class", "_load_from_bytes")
 
 _LONG_DOUBLES = "gG"  # NumPy's codes; on most machines, a value fills only 10 of its 16 bytes
 
-_SAMPLES = 16
-_SAMPLE_BYTES = 64
+_SPOTS = 16
+_SPOT_BYTES = 64
 
 
 def of_entry(entry: Any, blocks: Sequence[memoryview], *, plain: bool) -> bytes:
@@ -85,7 +85,7 @@ def is_comparable(item: Any, encoder: Encoder) -> bool:
         return False
     entry: Any = encoder.encode(item)
     stream: Any = entry.places[0] if type(entry) is Stored else entry
-    if type(stream) is tuple:  # a form, of nothing but numbers and texts
+    if type(stream) is tuple:  # a form: numbers, texts, and descriptions of plain arrays
         return True
     found = pickletools.genops(bytes(stream))
     # Look for sets again: plain pickle may have failed at a function that refers to some.
@@ -209,6 +209,6 @@ def _digest(contents: Iterable[Any]) -> bytes:
         if size <= _WHOLE:
             parts.append(view)
         else:
-            step = (size - _SAMPLE_BYTES) // (_SAMPLES - 1)
-            parts += [view[at : at + _SAMPLE_BYTES] for at in range(0, step * _SAMPLES, step)]
+            step = (size - _SPOT_BYTES) // (_SPOTS - 1)
+            parts += [view[at : at + _SPOT_BYTES] for at in range(0, step * _SPOTS, step)]
     return blake2b(b"".join(parts), digest_size=8).digest()

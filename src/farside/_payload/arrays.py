@@ -31,32 +31,39 @@ class Templates:
 
     def __init__(self) -> None:
         self._known: dict[Any, bytes] = {}
-        self._types: dict[int, Any] = {}
+        self._types: dict[int, tuple[Any, str]] = {}
 
     def find(self, array: Any) -> tuple[bytes, memoryview] | None:
         """Return the pickle of an array, and its contents in order; None: pickle it as usual."""
+        found = self.contents(array)
+        if found is None:
+            return None
+        view, code = found
+        key = code, array.shape, view.readonly
+        stream = self._known.get(key)
+        if stream is None:
+            stream = keep(self._known, key, _describe(in_order(array)))
+        return stream, view
+
+    def contents(self, array: Any) -> tuple[memoryview, str] | None:
+        """Return the contents of an array, in order, and the code of its type; None: see `find`."""
         if ndarray in dispatch_table or ndarray in of_users:
             return None
         dtype = array.dtype
-        kind = id(dtype)
-        if kind not in self._types:
+        known = self._types.get(id(dtype))
+        if known is None:
             if not is_plain(dtype) or len(self._types) >= MOST_KEPT:
                 return None
             # As long as a dtype is kept, no other object has its id. There are few such types.
-            self._types[kind] = dtype
+            known = self._types[id(dtype)] = dtype, dtype.str
         flags = array.flags
         if not flags.c_contiguous:
             if flags.f_contiguous or axes_in_order(array) is not None:
                 return None
             array = in_order(array)
         view = pickle.PickleBuffer(array).raw()
-        if not view:  # NumPy makes no array of an empty buffer
-            return None
-        key = kind, array.shape, view.readonly
-        stream = self._known.get(key)
-        if stream is None:
-            stream = keep(self._known, key, _describe(array))
-        return stream, view
+        # NumPy makes no array of an empty buffer.
+        return (view, known[1]) if view else None
 
 
 _known: dict[bytes, tuple[Any, ...] | None] = {}
@@ -98,11 +105,9 @@ def axes_in_order(array: Any) -> list[int] | None:
     The array is not contiguous in the order that its axes have.
     """
     strides = array.strides
-    if [*strides] == sorted(
-        strides, reverse=True
-    ):  # a crop, say: no other order comes into question
-        return None
-    axes = sorted(range(array.ndim), key=array.strides.__getitem__, reverse=True)
+    if [*strides] == sorted(strides, reverse=True):
+        return None  # as for a crop: no other order comes into question
+    axes = sorted(range(array.ndim), key=strides.__getitem__, reverse=True)
     dense = array.transpose(axes).flags.c_contiguous  # an image with its channels first, say
     return axes if dense else None
 

@@ -76,7 +76,7 @@ class Encoder:
                 return self._store_array(*found)
         found = self._samples.take_apart(item) if type(item) in self._of_samples else None
         if found is not None:
-            return self._stored(*found)
+            return self._find_places(*found)
         try:
             self._dump(item)
             self._forget()
@@ -129,39 +129,37 @@ class Encoder:
 
     def _store(self) -> Stored:
         """Find a place for the contents of `_chunks` and `_buffers`, and empty both."""
-        chunks, buffers = self._chunks, self._buffers
-        written = size(chunks)
-        try:
-            stored = self._stored(self._place(chunks, written), written, buffers)
-        except BaseException:  # what is left would become a part of the next item
-            self._renew()
-            raise
-        chunks.clear()
-        buffers.clear()
+        written = size(self._chunks)
+        stored = self._find_places(None, written, self._buffers)
+        self._chunks.clear()
+        self._buffers.clear()
         if written >= _RENEW_BYTES:
             self._renew()
         return stored
 
-    def _stored(self, first: Place | Form, written: int, buffers: Sequence[memoryview]) -> Stored:
-        """Find a place for the buffers of an item, beside its stream or form of so many bytes."""
+    def _find_places(
+        self, form: Form | None, written: int, buffers: Sequence[memoryview]
+    ) -> Stored:
+        """Store buffers, beside a form of so many bytes, or else beside `_chunks`."""
         nbytes = written + sum(map(len, buffers))
-        places: list[Any] = [first]
         arena = self._arena
         copies = arena is None or not (arena.lends or arena.allocations)  # all contents are copied
         together = len(buffers) if nbytes < _TOGETHER_BYTES and copies else 1
         each = max(together, -(-len(buffers) // (ITEM_REFS - 1)))  # how many buffers share a block
+        places: list[Any] = []
         try:
+            places.append(self._place(self._chunks, written) if form is None else form)
             if each > 1:
                 starts = range(0, len(buffers), each)
                 places.extend(self._place_together(buffers[at : at + each]) for at in starts)
             else:
                 places.extend(self._place_alone(each) for each in buffers)
-        except BaseException:
+            inside = sum([_in_arena(place) for place in places])
+            return Stored(places, nbytes, _refs_in(places), inside)
+        except BaseException:  # what is left would become a part of the next item
             self._free(_refs_in(places))
+            self._renew()
             raise
-        refs = _refs_in(places)
-        # The blocks also have the gaps between buffers that share one.
-        return Stored(places, nbytes, refs, min(nbytes, sum([ref.nbytes for ref in refs])))
 
     def discard(self, stored: Stored) -> None:
         """Give back the blocks of an item that is not sent."""
@@ -200,6 +198,13 @@ class Encoder:
 def _copied(parts: Sequence[Part], nbytes: int) -> pickle.PickleBuffer:  # noqa: ARG001
     """Copy a payload: the next item may be begun before the frame is sent. It stays writable."""
     return pickle.PickleBuffer(bytearray().join(parts))
+
+
+def _in_arena(place: Any) -> int:
+    """Return how many bytes of a place are in the arena, without the gaps of a group."""
+    if type(place) is Group:
+        return sum(place.sizes) if type(place.place) is Ref else 0
+    return place.nbytes if type(place) is Ref else 0
 
 
 def _refs_in(places: Sequence[Place | Group]) -> list[Ref]:

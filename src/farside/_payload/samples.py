@@ -2,9 +2,10 @@
 
 A *sample* is a dictionary, a list or a tuple that holds plain NumPy arrays, and beside them only
 plain values: an image with its label, say. It crosses as a *form* and the contents of its arrays. A
-form is a *layout*, which alike samples share, and the values, where each array is replaced by its
-description (see `arrays`). A layout is the names of the values, or else the type of the sample, and
-the places of the arrays among the values. Imported only if NumPy already is.
+form is a *layout*, which alike samples share, and the values, with a description in the place of
+each array. A layout is the names of the values, or else the type of the sample; the places of the
+arrays among the values; and those of NumPy's numbers, which cross as arrays without axes. Imported
+only if NumPy already is.
 """
 
 from __future__ import annotations
@@ -12,115 +13,101 @@ from __future__ import annotations
 from copyreg import dispatch_table
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from numpy import asarray, dtype, ndarray
+from numpy import asarray, dtype, frombuffer, ndarray
 
 from .._memory.parts import BLOCK_BYTES
-from .arrays import Templates, load
 from .plain import ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT, WIDE
 from .reducers import keep, of_users
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-Layout: TypeAlias = "tuple[tuple[str, ...] | str, tuple[int, ...]]"
+    from .arrays import Templates
+
+Layout: TypeAlias = "tuple[tuple[str, ...] | str, tuple[int, ...], tuple[int, ...]]"
 Form: TypeAlias = "tuple[Layout, list[Any]]"
 
 _NUMBERS: frozenset[type] = frozenset([dtype(code).type for code in "?bBhHiIlLqQefdFD"])
-"""The types of NumPy's numbers. Such a number crosses as an array without axes. Its place is told
-as the number below zero that `~` gives."""
-
 _KINDS = frozenset({ndarray, int, str, *ATOMS, *_NUMBERS})
-_MOST_VALUES = 64  # of a sample: more are pickled
+_MOST_VALUES = 64  # of a sample
+_MOST_NUMBERS = 2  # of NumPy: a pickler takes less time for more
+_ARRAY_BYTES = 40  # that a description takes in a pickle, for each axis 9 more
 
 
 class _Plan(NamedTuple):
     """What to do with samples whose values have the same names and types."""
 
     layout: Layout
-    arrays: tuple[int, ...]  # their places
-    numbers: tuple[int, ...]
+    arrays: tuple[int, ...]  # the places of arrays and numbers
     texts: tuple[int, ...]
     integers: tuple[int, ...]
-    nbytes: int  # of the values, beside the characters of texts
+    nbytes: int  # of the layout, and of the values beside arrays and characters
 
 
 class Samples:
     """The sending side's plans."""
 
     def __init__(self, templates: Templates) -> None:
-        self._find = templates.find
-        self._plans: dict[Any, _Plan | None] = {}  # None: it is no sample
+        self._contents = templates.contents
+        self._plans: dict[Any, _Plan] = {}
 
     def take_apart(self, item: Any) -> tuple[Form, int, list[memoryview]] | None:
-        """Return the form, about how many bytes it has, and the contents of the arrays.
+        """Return the form, how many bytes it has at most, and the contents of the arrays.
 
         Return None if the item has to be pickled as usual, or has no large array.
         """
-        if len(item) > _MOST_VALUES:
-            return None
         named = type(item) is dict
+        kinds = {*map(type, item.values() if named else item)}
+        if ndarray not in kinds or not _KINDS.issuperset(kinds) or len(item) > _MOST_VALUES:
+            return None
         if named:
             item = item.copy()  # another thread may change it meanwhile
         values = [*item.values()] if named else [*item]
-        if not _has_large(values):
+        # Pickling small arrays takes less time than all this.
+        if True not in [type(each) is ndarray and each.nbytes >= BLOCK_BYTES for each in values]:
             return None
         plan = self._plan((*item,) if named else type(item).__name__, values)
         nbytes = 0 if plan is None else _bytes_of(plan, values)
-        if not nbytes:
+        if plan is None or not nbytes:
             return None
-        views = self._describe(plan, values)
-        return None if views is None else ((plan.layout, values), nbytes, views)
-
-    def _plan(self, names: tuple[str, ...] | str, values: list[Any]) -> Any:
-        """Return a plan; None if this is no sample."""
-        named = type(names) is tuple
-        key = names, (*map(type, names if named else ()), *map(type, values))
-        if key in self._plans and _KINDS.isdisjoint(of_users):
-            return self._plans[key]
-        kinds = [*map(type, values)]
-        plan = None
-        reduced = dispatch_table.keys() | of_users.keys()  # by functions of other libraries
-        if (
-            _KINDS.issuperset(kinds)
-            and reduced.isdisjoint(kinds)
-            and (not named or {*map(type, names)} == {str})
-        ):
-            arrays, numbers = _places(kinds, {ndarray}), _places(kinds, _NUMBERS)
-            plan = _Plan(
-                (names, (*arrays, *[~place for place in numbers])),
-                arrays,
-                numbers,
-                _places(kinds, {str}),
-                _places(kinds, {int}),
-                ATOM_BYTES * len(values),
-            )
-        return keep(self._plans, key, plan)
-
-    def _describe(self, plan: _Plan, values: list[Any]) -> list[memoryview] | None:
-        """Replace arrays by their descriptions, and return their contents; None: pickle them."""
-        for place in plan.numbers:
-            values[place] = asarray(values[place])
         views: list[memoryview] = []
-        for place in (*plan.arrays, *plan.numbers):
-            found = self._find(values[place])
+        for place in plan.arrays:
+            array = asarray(values[place])
+            found = self._contents(array)
             if found is None:
                 return None
-            values[place], view = found
+            view, code = found
+            values[place] = code, array.shape, view.readonly
             views.append(view)
-        return views
+            nbytes += _ARRAY_BYTES + 9 * array.ndim
+        return (plan.layout, values), nbytes, views
+
+    def _plan(self, names: tuple[str, ...] | str, values: list[Any]) -> _Plan | None:
+        """Return a plan; None if this is no sample, or others say how to pickle a part of it."""
+        named = type(names) is tuple
+        if named and ({*map(type, names)} != {str} or max(map(len, names)) >= STR_LIMIT):
+            return None
+        kinds = (*map(type, values),)
+        if not (_KINDS.isdisjoint(of_users) and _KINDS.isdisjoint(dispatch_table)):
+            return None
+        plan = self._plans.get((names, kinds))
+        if plan is None and _KINDS.issuperset(kinds):
+            arrays, numbers = _places(kinds, {ndarray}), _places(kinds, _NUMBERS)
+            if len(numbers) > _MOST_NUMBERS:
+                return None
+            texts, integers = _places(kinds, {str}), _places(kinds, {int})
+            nbytes = ATOM_BYTES * len(values) + WIDE * sum(map(len, names))
+            plan = _Plan((names, arrays, numbers), arrays + numbers, texts, integers, nbytes)
+            keep(self._plans, (names, kinds), plan)
+        return plan
 
 
-def _has_large(values: list[Any]) -> bool:
-    """Tell whether there is a large array. Pickling small ones takes less time than all this."""
-    return True in [type(value) is ndarray and value.nbytes >= BLOCK_BYTES for value in values]
-
-
-def _places(kinds: list[type], wanted: Collection[type]) -> tuple[int, ...]:
+def _places(kinds: tuple[type, ...], wanted: Collection[type]) -> tuple[int, ...]:
     return tuple([place for place, kind in enumerate(kinds) if kind in wanted])
 
 
 def _bytes_of(plan: _Plan, values: list[Any]) -> int:
-    """Return about how many bytes a form has; 0 if its sample has to be pickled."""
+    """Return how many bytes a form has beside its arrays; 0 if the sample has to be pickled."""
     arrays = plan.arrays
     if len(arrays) > 1 and len({id(values[place]) for place in arrays}) < len(arrays):
         return 0  # an array at two places has to arrive as one
@@ -138,13 +125,16 @@ def _bytes_of(plan: _Plan, values: list[Any]) -> int:
 
 def put_together(form: Form, contents: list[Any]) -> Any:
     """Return the sample of a form and the contents of its arrays."""
-    (names, places), known = form
+    (names, arrays, numbers), known = form
     values = [*known]
-    for place, buffer in zip(places, contents, strict=True):
-        if place >= 0:
-            values[place] = load(values[place], buffer)
-        else:
-            values[~place] = load(values[~place], buffer)[()]
+    for place, buffer in zip(arrays + numbers, contents, strict=True):
+        code, shape, readonly = values[place]
+        # NumPy's own unpickling does the same.
+        view = memoryview(buffer).toreadonly() if readonly else buffer
+        array: Any = frombuffer(view, code)
+        values[place] = array if len(shape) == 1 else array.reshape(shape)
+    for place in numbers:
+        values[place] = values[place][()]
     if type(names) is tuple:
         return dict(zip(names, values, strict=True))
     return values if names == "list" else (*values,)

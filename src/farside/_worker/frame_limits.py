@@ -23,8 +23,8 @@ that the worker can write one frame while the parent reads another."""
 
 _STORED_BYTES = 3 << 18
 """A frame is sent when its contents in the arena, which do not fill the pipe, reach this size. Each
-has `BLOCK_BYTES` or more, so a frame has far fewer references to them than it may. An item of 1 MB
-has a frame of its own: with two in a frame, the parent would wait for longer."""
+has `BLOCK_BYTES` or more, so a frame has far fewer references to them than it may. So items of 1 MB
+each have a frame: with two in a frame, the parent would wait for longer."""
 
 _AROUND_TEXT = 7  # bytes that a pickle has beside those of a text
 _LONG_TEXT = 250  # characters: of so many, the default budget has room for a whole batch
