@@ -176,8 +176,16 @@ def test_what_was_dropped_does_not_count_as_given() -> None:
     with pytest.raises(IndexError):
         next(giving)
     assert (ahead.given, ahead.waiting) == (0, 0)
+
+
+def test_what_comes_after_dropped_items_is_not_given_in_their_place() -> None:
+    """The thread may be preparing an item just as another one drops those before it."""
+    ahead = made(2)
+    ahead.take(iter([7]), None)
+    giving = ahead.give()  # the loop has looked whether the pass goes on
+    ahead.cut()
     ahead.take(iter([8]), None)
-    assert (*ahead.give(), ahead.given) == (8, 1)
+    assert (*giving, ahead.given, ahead.waiting) == (0, 0)
 
 
 def waiting(loop: ReadAhead, thread: ReadAhead) -> list[Background[Any]]:

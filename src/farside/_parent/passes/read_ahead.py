@@ -43,7 +43,11 @@ class ReadAhead:
         # out, so a signal handler, or another thread, finds an item either here or in the loop.
         self._items: deque[Iterator[Any]] = deque()
         self._count = iter(range(maxsize))  # one step for each item that the loop was given
-        self._give = map(next, map(deque.popleft, repeat(self._items)), self._count)
+        # The loop gets an item only if the items were not cut before it was taken out: it may be a
+        # later one, which the thread has put here since.
+        self._uncut = [True]  # `cut` empties it
+        steps = zip(iter(self._uncut.__len__, 0), self._count, strict=False)
+        self._give = map(next, map(deque.popleft, repeat(self._items)), steps)
         self._most = self._room = most  # how many items may be taken in all, for now: `_room`
         self._taken = 0
         self.errors: list[BaseException] = []
@@ -132,6 +136,7 @@ class ReadAhead:
 
     def cut(self) -> None:
         """Drop the items, since the pass was ended, and let both sides look again."""
+        self._uncut.clear()  # first: what the thread still adds must not be given
         self._items.clear()
         self.ring()
 
