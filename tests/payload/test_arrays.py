@@ -147,7 +147,7 @@ def test_no_more_is_kept_than_a_limit(roomy: Way, monkeypatch: pytest.MonkeyPatc
     for size in range(SIZE, SIZE + 20):
         assert len(roomy.carry(np.zeros(size))) == size
         assert len(arrays._known) <= 4
-        assert len(roomy.encoder._templates._known) <= 4
+        assert len(roomy.encoder._templates.streams) <= 4
 
 
 def test_numpy_that_comes_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

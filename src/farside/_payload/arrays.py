@@ -30,23 +30,19 @@ class Templates:
     """The sending side's pickles of arrays, without their contents."""
 
     def __init__(self) -> None:
-        self._known: dict[Any, bytes] = {}
+        self.streams: dict[tuple[str, tuple[int, ...], bool], bytes] = {}
+        """By the type, shape and permission of an array, its pickle."""
         self._types: dict[int, tuple[Any, str]] = {}
 
-    def find(self, array: Any) -> tuple[bytes, memoryview] | None:
-        """Return the pickle of an array, and its contents in order; None: pickle it as usual."""
-        found = self.contents(array)
-        if found is None:
-            return None
-        view, code = found
-        key = code, array.shape, view.readonly
-        stream = self._known.get(key)
-        if stream is None:
-            stream = keep(self._known, key, _describe(in_order(array)))
-        return stream, view
+    def add(self, key: tuple[str, tuple[int, ...], bool], array: Any) -> bytes:
+        """Add the pickle of an array that has contents, and return it."""
+        return keep(self.streams, key, _describe(in_order(array)))  # type: ignore[no-any-return]
 
     def contents(self, array: Any) -> tuple[memoryview, str] | None:
-        """Return the contents of an array, in order, and the code of its type; None: see `find`."""
+        """Return the contents of an array, in order, and the code of its type.
+
+        Return None if the array has to be pickled as usual.
+        """
         if ndarray in dispatch_table or ndarray in of_users:
             return None
         dtype = array.dtype

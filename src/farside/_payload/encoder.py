@@ -71,9 +71,9 @@ class Encoder:
         if self._chunks or self._buffers:  # an exception has struck in the middle of an item
             self._renew()
         if type(item) is self._array and item.nbytes >= BLOCK_BYTES:  # type: ignore[attr-defined]
-            found = self._templates.find(item)
-            if found is not None:
-                return self._store_array(*found)
+            stored = self._store_array(item)
+            if stored is not None:
+                return stored
         found = self._samples.take_apart(item) if type(item) in self._of_samples else None
         if found is not None:
             return self._find_places(*found)
@@ -95,12 +95,20 @@ class Encoder:
             return self._store()
         return pickled
 
-    def _store_array(self, stream: bytes, view: memoryview) -> Stored:
-        place = self._put([view], len(view)) or _copied([view], len(view))
-        nbytes = len(stream) + len(view)
+    def _store_array(self, array: Any) -> Stored | None:
+        """Store an array as `arrays` does; return None if it has to be pickled as usual."""
+        templates = self._templates
+        found = templates.contents(array)
+        if found is None:
+            return None
+        view, code = found
+        key = code, array.shape, view.readonly
+        stream = templates.streams.get(key) or templates.add(key, array)
+        nbytes = len(view)
+        place = self._put([view], nbytes) or _copied([view], nbytes)
         if type(place) is not Ref:
-            return Stored([stream, place], nbytes)
-        return Stored([stream, place], nbytes, [place], len(view))
+            return Stored([stream, place], len(stream) + nbytes)
+        return Stored([stream, place], len(stream) + nbytes, [place], nbytes)
 
     def _look_for_libraries(self) -> None:
         self._table.look_again()
