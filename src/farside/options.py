@@ -89,6 +89,8 @@ class AheadOptions(TypedDict, total=False):
     pickled, and in shared memory. One item may exceed the limit, and three may always wait.
 
     For `map_in_workers` the default is 8388608, which is 8 MiB, as each message costs more there.
+    If ``arena_bytes`` is less than four times the default, a quarter of that counts in its place,
+    but at least 1 MiB: else what waits would fill the shared memory.
     For ``backend="ray"`` it is 16 MiB, and 64 MiB with ``"read_only": True``.
     """
 

@@ -67,12 +67,22 @@ def test_a_backend_may_have_another_default_of_bytes(monkeypatch: pytest.MonkeyP
     backend = SimpleNamespace(default_buffer_bytes=lambda options: options.get("bytes"))
     monkeypatch.setattr("farside._parent.options.registry.load", lambda _: backend)
     found = [
-        _buffer_bytes(given, name, {"bytes": 7})
+        _buffer_bytes(given, 1 << 30, name, {"bytes": 7})
         for name in ("auto", "subprocess")
         for given in (BUFFER_BYTES, MAP_BUFFER_BYTES, 5)
     ]
     assert found == [BUFFER_BYTES, MAP_BUFFER_BYTES, 5, 7, 7, 5]
-    assert _buffer_bytes(BUFFER_BYTES, "subprocess", None) == BUFFER_BYTES
+    assert _buffer_bytes(BUFFER_BYTES, 1 << 30, "subprocess", None) == BUFFER_BYTES
+
+
+@pytest.mark.parametrize(
+    ("arena_bytes", "buffer_bytes"),
+    [(0, 4), (1, 1), (4, 1), (8, 2), (15, 3.75), (16, 4), (1024, 4)],
+)
+def test_what_waits_leaves_room_in_a_small_arena(arena_bytes: int, buffer_bytes: float) -> None:
+    found = _check(arena_bytes=arena_bytes << 20).buffer_bytes
+    assert found == buffer_bytes * (1 << 20)
+    assert _check(arena_bytes=arena_bytes << 20, buffer_bytes=5_000_000).buffer_bytes == 5_000_000
 
 
 def test_what_cannot_be_iterated_is_not_made_in_the_worker() -> None:

@@ -20,6 +20,9 @@ MAP_BUFFER_BYTES = 1 << 23
 costs it as much as several arrays of 100 kB. With these in and out, a map is 1.6 to 1.9 times as
 fast as with 1 MiB."""
 
+LEAST_BUFFER_BYTES = 1 << 20
+"""Where ``arena_bytes`` is small, both defaults are a quarter of it, but at least so much."""
+
 ARENA_BYTES = 1 << 30  # default of ``arena_bytes``: address space; memory is taken as it is used
 ARENA_MOST = 1 << 47  # largest ``arena_bytes``: what a process can address
 SHUTDOWN_SECONDS = 4.0  # half of it for an orderly end, a quarter after SIGTERM
