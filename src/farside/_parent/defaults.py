@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 BUFFER_BYTES = 1 << 22
 """Default of ``buffer_bytes``. With items of 100 kB it keeps both sides busy. With a quarter of it
-each side would wait for the other half of the time, since waking a process takes as long as moving
-several such items. And it is little compared with the memory of a Python process."""
+they would spend half of the time waiting for each other, since waking a process takes as long as
+moving several such items. And it is little compared with the memory of a Python process."""
 
 MAP_BUFFER_BYTES = 1 << 23
 """The same for maps and executors, where the thread of the loop sends inputs too, and each message

@@ -16,13 +16,7 @@ from .._system.cgroup import processors
 from ..options import START_METHODS
 from . import checks
 from .checks import check_callable, count, flag, limit, seconds, shown
-from .defaults import (
-    ARENA_MOST,
-    BUFFER_BYTES,
-    DEFAULTS,
-    LEAST_BUFFER_BYTES,
-    MAP_BUFFER_BYTES,
-)
+from .defaults import ARENA_MOST, BUFFER_BYTES, DEFAULTS, LEAST_BUFFER_BYTES, MAP_BUFFER_BYTES
 
 if TYPE_CHECKING:
     from .._payload.job import Call, Pickles
@@ -115,10 +109,8 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
         backend_options=checks.backend_options(given["backend_options"], backend),
         fallback=_fallback(fallback, backend),
         buffer_size=buffer_size_of(given["buffer_size"], "items"),
-        buffer_bytes=_buffer_bytes(
-            given["buffer_bytes"], given["arena_bytes"], backend, given["backend_options"]
-        ),
-        arena_bytes=count("arena_bytes", given["arena_bytes"], "bytes", 0, ARENA_MOST),
+        arena_bytes=(arena := count("arena_bytes", given["arena_bytes"], "bytes", 0, ARENA_MOST)),
+        buffer_bytes=_buffer_bytes(given["buffer_bytes"], arena, backend, given["backend_options"]),
         initializers=_callables("initializer", given["initializer"]),
         mp_context=_mp_context(given["mp_context"]),
         timeout=limit("timeout", timeout, "for no limit"),
@@ -168,10 +160,9 @@ def buffer_size_of(value: Any, unit: str) -> int | None:
 
 
 def _buffer_bytes(
-    value: Any, arena_bytes: Any, backend: str, backend_options: Mapping[str, Any] | None
+    value: Any, arena: int, backend: str, backend_options: Mapping[str, Any] | None
 ) -> int:
     number = count("buffer_bytes", value, "bytes")
-    arena = count("arena_bytes", arena_bytes, "bytes", 0, ARENA_MOST)
     if number not in {BUFFER_BYTES, MAP_BUFFER_BYTES}:
         return number
     # Else what waits would fill a small arena, of which the loop may hold half.

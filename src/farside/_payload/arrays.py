@@ -70,11 +70,7 @@ None if the array has to be unpickled as usual."""
 def load(stream: bytes, buffer: Any) -> Any:
     known = _known.get(stream)
     if known is not None:
-        dtype, shape, readonly = known
-        # NumPy's own unpickling does the same.
-        view = memoryview(buffer).toreadonly() if readonly else buffer
-        array: Any = frombuffer(view, dtype)
-        return array if len(shape) == 1 else array.reshape(shape)
+        return on_buffer(buffer, *known)
     made = pickle.loads(stream, buffers=[buffer])
     if type(made) is ndarray and stream not in _known:
         # User code may rebuild an array in its own way. Then this is not NumPy's pickle of it.
@@ -82,6 +78,13 @@ def load(stream: bytes, buffer: Any) -> Any:
         found = (made.dtype, made.shape, not made.flags.writeable) if alike else None
         keep(_known, stream, found)
     return made
+
+
+def on_buffer(buffer: Any, dtype: Any, shape: tuple[int, ...], readonly: bool) -> Any:  # noqa: FBT001
+    """Return an array that lies on a buffer, as NumPy's own unpickling makes it."""
+    view = memoryview(buffer).toreadonly() if readonly else buffer
+    array: Any = frombuffer(view, dtype)
+    return array if len(shape) == 1 else array.reshape(shape)
 
 
 def is_plain(dtype: Any) -> bool:

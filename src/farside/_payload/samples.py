@@ -13,9 +13,10 @@ from __future__ import annotations
 from copyreg import dispatch_table
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from numpy import asarray, dtype, frombuffer, ndarray
+from numpy import asarray, dtype, ndarray
 
 from .._memory.parts import BLOCK_BYTES
+from .arrays import on_buffer
 from .plain import ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT, WIDE
 from .reducers import keep, of_users
 
@@ -128,11 +129,7 @@ def put_together(form: Form, contents: list[Any]) -> Any:
     (names, arrays, numbers), known = form
     values = [*known]
     for place, buffer in zip(arrays + numbers, contents, strict=True):
-        code, shape, readonly = values[place]
-        # NumPy's own unpickling does the same.
-        view = memoryview(buffer).toreadonly() if readonly else buffer
-        array: Any = frombuffer(view, code)
-        values[place] = array if len(shape) == 1 else array.reshape(shape)
+        values[place] = on_buffer(buffer, *values[place])
     for place in numbers:
         values[place] = values[place][()]
     if type(names) is tuple:
