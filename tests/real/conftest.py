@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.kinds import KINDS, Kind
-from tests.payload.conftest import way
+from tests.payload.conftest import _reducers_as_in_a_new_interpreter, way
 
-__all__ = ["kind", "way"]
+__all__ = ["_reducers_as_in_a_new_interpreter", "kind", "way"]
 
 
 @pytest.fixture(params=[each for each in KINDS if each.name != "fork"], ids=lambda kind: kind.name)

@@ -28,6 +28,8 @@ OF_LIBRARIES = (
     ("pyarrow.lib", "Array", "arrow.reduce_array"),
     ("pyarrow.lib", "RecordBatch", "arrow.reduce_batch"),
     ("pyarrow.lib", "Table", "arrow.reduce_table"),
+    ("pandas", "DataFrame", "pandas_frames.reduce_frame"),
+    ("pandas.arrays", "ArrowStringArray", "pandas_frames.reduce_strings"),
     ("polars", "DataFrame", "polars_frames.reduce_frame"),
     ("polars", "Series", "polars_frames.reduce_series"),
     ("PIL.Image", "Image", "images.reduce_image"),
