@@ -147,6 +147,17 @@ def test_text_of_workers() -> None:
     assert Stats().slowest == ""
 
 
+def test_text_of_one_of_several_workers() -> None:
+    """It has no items, passes and bottleneck, since these figures are not known."""
+    one = Stats(name="the one", worker_wait_seconds=2, buffered_items=1, buffered_bytes=1024)
+    assert str(one) == (
+        "the one: it waited 2.00 s\n"
+        "buffer: 1 item here, 1 KiB here or on their way\n"
+        "arena: 0 B used, 0 B at most; 0 copies"
+    )
+    assert str(dataclasses.replace(one, skipped_items=3)).endswith("items/s; 0 left")
+
+
 def test_the_figures_of_several_workers_are_those_of_all_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

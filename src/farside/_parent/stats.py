@@ -53,8 +53,9 @@ class Stats:
         items_to_skip: how many such items are left, as far as workers have reported.
         skip_seconds: how long that has taken so far: of several workers, the slowest.
         workers: with several workers, the figures of each: its name, how long it has waited, what
-            is buffered here of its items, and its shared memory. The figures above are those of all
-            together; `worker_wait_seconds` is the mean.
+            is buffered here of its items, and its shared memory. Its other figures are not known
+            and stay 0, so its `bottleneck` says nothing: see `slowest`. The figures above are those
+            of all together; `worker_wait_seconds` is the mean.
         name: the name of one of several workers.
 
     Example:
@@ -116,17 +117,14 @@ class Stats:
 
     def __str__(self) -> str:
         """Return the figures as a text of some lines, for people."""
+        if self.name:  # one of several workers: only some of its figures are known
+            return self._of_one_worker()
         rate = self.items / self.elapsed_seconds if self.elapsed_seconds else 0.0
         limit = _limit(self.buffer_size)
         waited = f"the parent waited {self._share(self.parent_wait_seconds)}"
         if self.transfer_seconds:
             waited += f" (of it for the way: {self._share(self.transfer_seconds)})"
         waited += f", the worker {self._share(self.worker_wait_seconds)}"
-        buffer = (  # how many items are on their way is unknown
-            f"{_count(self.buffered_items, 'item')} here, "
-            f"{size_text(self.buffered_bytes)} here or on their way"
-        )
-        used, peak = size_text(self.arena_bytes_used), size_text(self.arena_bytes_peak)
         longer = self.passes > 0 and self.startup_seconds > self.elapsed_seconds
         keep = ", longer than all passes: keep the worker" if longer else ""
         return (
@@ -134,10 +132,23 @@ class Stats:
             f"{_count(self.passes, 'pass', 'passes')}, "
             f"{_time(self.elapsed_seconds)}, {rate:.0f} items/s\n"
             f"bottleneck: {self.bottleneck} ({waited})\n"
-            f"buffer: {buffer}; limit: {limit}\n"
-            f"arena: {used} used, {peak} at most; {_count(self.copies, 'copy', 'copies')}\n"
+            f"buffer: {self._of_buffer()}; limit: {limit}\n"
+            f"arena: {self._of_arena()}\n"
             f"start: {_time(self.startup_seconds)}{keep}{self._of_skips()}{self._of_workers()}"
         )
+
+    def _of_one_worker(self) -> str:
+        waited = f"{self.name}: it waited {_time(self.worker_wait_seconds)}"
+        memory = f"buffer: {self._of_buffer()}\narena: {self._of_arena()}"
+        return f"{waited}\n{memory}{self._of_skips()}"
+
+    def _of_buffer(self) -> str:
+        here, size = _count(self.buffered_items, "item"), size_text(self.buffered_bytes)
+        return f"{here} here, {size} here or on their way"  # how many are on their way is unknown
+
+    def _of_arena(self) -> str:
+        used, peak = size_text(self.arena_bytes_used), size_text(self.arena_bytes_peak)
+        return f"{used} used, {peak} at most; {_count(self.copies, 'copy', 'copies')}"
 
     def _of_skips(self) -> str:
         if not self.skipped_items:
