@@ -21,7 +21,9 @@ from farside import (
     WorkerInitializationError,
     WorkerIterationError,
     WorkerTimeoutError,
+    iterate_in_subprocess,
     iterate_in_workers,
+    map_in_workers,
 )
 from farside._protocol.order import Sharding, order_of, shard_seed
 from tests import shard_jobs as jobs
@@ -474,3 +476,15 @@ def test_closing_in_a_loop_is_not_its_end(kind: Kind, *, in_order: bool) -> None
 def test_what_cannot_be_sent_is_named(shards: Any, setup: Any, named: str) -> None:
     with pytest.raises(NotPicklableError, match=rf"^{named}=?.* cannot be sent to a worker"):
         iterate_in_workers(range, shards, 1, setup=setup, backend="subprocess")
+
+
+def test_a_connection_in_an_argument_is_refused_with_its_cure() -> None:
+    """`setup` makes what lasts, and only functions of several workers take it."""
+    bound = partial(print, threading.Lock())
+    cure = "make in the worker what does not, {} or where it is first used"
+    with pytest.raises(NotPicklableError, match=cure.format("in setup")):
+        iterate_in_workers(bound, 1, 1, backend="subprocess")
+    with pytest.raises(NotPicklableError, match=cure.format("in setup")):
+        map_in_workers(bound, [1], 1, backend="subprocess")
+    with pytest.raises(NotPicklableError, match=cure.format("in an initializer")):
+        iterate_in_subprocess(bound)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import zipapp
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,6 +77,7 @@ WAYS = {
     "python -m package.module": ["-m", "package.module"],
     "python -m package": ["-m", "package"],
     "a folder": ["package"],
+    "a zip file": ["package.pyz"],
     "python -c": ["-c", MAIN],
     "standard input": ["-"],
     "an interactive session": ["-i"],
@@ -93,6 +95,7 @@ def check(way: str, kind: Kind, out: str) -> None:
         assert by_name.startswith("without: NotPicklableError: fn=<function make_things at ")
         assert "define it at the top level of a module that the worker can import" in by_name
         assert "or install cloudpickle" in by_name
+        assert way.removeprefix("python ").removeprefix("a ") in by_name  # so it is named
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -101,6 +104,7 @@ def test_names_of_the_main_module(tmp_path: Path, kind: Kind, way: str) -> None:
     write_script(tmp_path, "", "package/__init__.py")
     write_script(tmp_path, MAIN, "package/module.py")
     write_script(tmp_path, MAIN, "package/__main__.py")
+    zipapp.create_archive(tmp_path / "package", tmp_path / "package.pyz")
     stdin = MAIN if way in {"standard input", "an interactive session"} else ""
     done = run_command(tmp_path, *WAYS[way], kind=kind, stdin=stdin)
     assert done.code == 0, done

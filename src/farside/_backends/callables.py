@@ -103,20 +103,26 @@ def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[b
         what = "it" if part.split(": ")[0] == name else part
         raise NotPicklableError(
             f"{name}={shown(value)} cannot be sent to a worker: {what} does not pickle "
-            f"({one_line(problem)}); {_cure(problem)}"
+            f"({one_line(problem)}); {_cure(problem, _where(options, name))}"
         ) from problem
     finally:
         problem = None  # its traceback has this frame
 
 
-def _cure(problem: BaseException) -> str:
+def _where(options: Options, name: str) -> str:
+    """Return where a worker can make what does not pickle, instead of what has this name."""
+    takes_setup = isinstance(options.fn, Tasks) and name in {"fn", "function", "setup"}
+    return "in setup" if takes_setup else "in an initializer"
+
+
+def _cure(problem: BaseException, where: str) -> str:
     if isinstance(problem, MadeForForkError):
         return (
             "make it with multiprocessing.get_context('forkserver'), or 'spawn', which suit each "
             "other, or start the worker with mp_context='fork'"
         )
     if isinstance(problem, TypeError):  # a lock, a file: see `or_cloudpickle`
-        return "make in the worker what does not, in an initializer or where it is first used"
+        return f"make in the worker what does not, {where} or where it is first used"
     return _CURE + pickling.or_cloudpickle()
 
 

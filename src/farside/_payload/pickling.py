@@ -105,7 +105,7 @@ def refuse_main(chunks: Sequence[bytes]) -> None:
 
 MAIN_STAYS_HERE = (
     "__main__, which a worker cannot import here (an interactive session, -c, standard input, or "
-    "python -m package)"
+    "python -m package, or a folder or zip file that Python runs)"
 )
 
 

@@ -605,6 +605,11 @@ def test_bad_arguments_are_refused(options: dict[str, Any]) -> None:
         WorkerExecutor(**options)
 
 
+def test_the_inline_backend_is_refused_with_another_way_to_debug() -> None:
+    with pytest.raises(ValueError, match="map_in_workers with num_workers=0"):
+        WorkerExecutor(backend="inline")
+
+
 def test_a_start_without_limit_is_told_of() -> None:
     with pytest.raises(ValueError, match=r"init_timeout=0 .* or None for no limit"):
         WorkerExecutor(init_timeout=0)

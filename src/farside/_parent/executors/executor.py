@@ -106,7 +106,10 @@ class WorkerExecutor(Executor, Generic[M_co]):
         if max_workers is not None:
             workers = count("max_workers", max_workers, "workers")
         if backend == "inline":
-            raise ValueError("backend='inline' runs nothing beside its caller; leave it out")
+            raise ValueError(
+                "backend='inline' runs nothing beside its caller; leave it out, or make the calls "
+                "by map_in_workers with num_workers=0 to debug them"
+            )
         check_setup(setup)
         if initializer is not None:
             check_callable("initializer", initializer)
