@@ -480,7 +480,7 @@ def test_what_cannot_be_sent_is_named(shards: Any, setup: Any, named: str) -> No
 
 def test_a_connection_in_an_argument_is_refused_with_its_cure() -> None:
     """`setup` makes what lasts, and only functions of several workers take it."""
-    bound = partial(print, threading.Lock())
+    bound: Any = partial(print, threading.Lock())
     cure = "make in the worker what does not, {} or where it is first used"
     with pytest.raises(NotPicklableError, match=cure.format("in setup")):
         iterate_in_workers(bound, 1, 1, backend="subprocess")

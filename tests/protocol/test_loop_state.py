@@ -184,6 +184,14 @@ def test_states_of_different_jobs_are_not_merged(key: str) -> None:
         states.merge([first, other])
 
 
+def test_states_of_inputs_are_not_merged() -> None:
+    """A map has no ranks, so none of its states tells which of the inputs of a job it means."""
+    several = [written(kind="inputs", seed=seed) for seed in (1, 2)]
+    with pytest.raises(ValueError, match=r"map_in_workers, whose inputs have no ranks, .* again"):
+        states.merge(several)
+    assert states.merge(several[:1]) == several[0]
+
+
 def test_states_of_which_one_is_missing_are_not_merged() -> None:
     for several in ([], [of_rank(0)], [of_rank(0), of_rank(0)]):
         with pytest.raises(ValueError, match=r"states is empty|the states are those of ranks"):

@@ -223,6 +223,12 @@ def merge(states: Sequence[Any]) -> dict[str, Any]:
     if not checked:
         raise ValueError("states is empty; pass the states of all ranks")
     first = checked[0]
+    if len(checked) > 1 and first["kind"] == "inputs":
+        raise ValueError(
+            f"the states are those of iterables made by {_KINDS['inputs']}, whose inputs have no "
+            "ranks, so they cannot be merged; load the state of each rank in that rank again, with "
+            "the same number of ranks, or call the function in the shards of iterate_in_workers"
+        )
     for key in _SAME:
         several = {repr(each[key]) for each in checked}
         if len(several) > 1:
