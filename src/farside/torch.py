@@ -6,24 +6,33 @@ The module can be imported without PyTorch; only the default ``collate_fn`` need
 from __future__ import annotations
 
 from functools import partial
-from sys import modules
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._parent.checks import check_callable, count, flag, shown
+from ._parent.checks import count, flag
 from ._parent.defaults import DEFAULTS
 from ._parent.iterable import RemoteIterable
+from ._parent.loader_checks import (
+    check_batches,
+    check_kind,
+    check_order,
+    check_ranks,
+    has_index,
+)
 from ._parent.options import buffer_size_of
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
+from ._parent.told_epochs import ToldEpochs
 from ._protocol.credit import UNLIMITED
 from ._worker.iterables import length_of
 from ._worker.loader import Batches, number_of_batches
 from .options import LoaderOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from typing_extensions import Unpack
+
+    from ._parent.async_results import Results
 
 __all__ = ["RemoteLoader", "data_loader"]
 
@@ -38,6 +47,24 @@ class RemoteLoader(RemoteIterable[Any]):
 
     dataset: Any
     batch_size: int | None
+    _told: ToldEpochs
+
+    def __iter__(self) -> Generator[Any, None, None]:
+        """Begin a pass; see `RemoteIterable`."""
+        self._told.check(self.epoch)
+        return super().__iter__()
+
+    def __aiter__(self) -> Results[Any]:
+        """Begin a pass, for ``async for``; see `RemoteIterable`."""
+        self._told.check(self.epoch)
+        return super().__aiter__()
+
+    def in_thread(
+        self, prepare: Callable[[Any], Any] | None = None, *, ahead: int = 2
+    ) -> Generator[Any, None, None]:
+        """Begin a pass whose items a thread takes; see `RemoteIterable`."""
+        self._told.check(self.epoch)
+        return super().in_thread(prepare, ahead=ahead)
 
 
 @takes(LoaderOptions)
@@ -125,18 +152,18 @@ def data_loader(
     """
     given = complete(data_loader, options)
     rest: dict[str, Any] = {"fallback": DEFAULTS["fallback"], **given, "backend": backend}
-    size, drops_last = _check_batches(batch_size, collate_fn, drop_last)
+    size, drops_last = check_batches(batch_size, collate_fn, drop_last)
     shuffled = flag("shuffle", False if shuffle is None else shuffle)
     workers = count("num_workers", num_workers, "workers", 0)
     ranks = count("world_size", world_size, "ranks")
     samplers = {"sampler": sampler, "batch_sampler": batch_sampler}
     made: dict[str, Any] = {"dataset": dataset, "collate_fn": collate_fn, **samplers}
-    order = _check_order({"shuffle": shuffled, **samplers}, plain=size == 1 and not drops_last)
+    order = check_order({"shuffle": shuffled, **samplers}, plain=size == 1 and not drops_last)
     if ranks > 1:
-        _check_ranks(ranks, order, rest["seed"], (sampler, batch_sampler))
+        check_ranks(ranks, order, rest["seed"], (sampler, batch_sampler))
     chosen: Any = batch_sampler if sampler is None else sampler
-    indexed = _has_index(dataset, chosen=chosen is not None)
-    _check_kind(indexed, length, order or f"world_size={ranks}" * (ranks > 1))
+    indexed = has_index(dataset, chosen=chosen is not None)
+    check_kind(indexed, length, order or f"world_size={ranks}" * (ranks > 1))
     shards = max(1, workers)
     identity: tuple[Any, ...] = (size, drops_last)
     if indexed:
@@ -166,6 +193,8 @@ def data_loader(
         kind=RemoteLoader,
     )
     loader.dataset, loader.batch_size = dataset, None if batch_sampler is not None else size
+    inner = {"sampler of batch_sampler": getattr(batch_sampler, "sampler", None)}
+    loader._told = ToldEpochs({**samplers, **inner})  # noqa: SLF001  it is made here
     return loader
 
 
@@ -173,78 +202,3 @@ def _with_ends(given: Any) -> int | None:
     """Return how many items may wait: each batch is a shard, whose end counts as an item too."""
     size = buffer_size_of(given, "batches")
     return size if size is None or size == UNLIMITED else 2 * size
-
-
-def _check_batches(batch_size: Any, collate_fn: Any, drop_last: Any) -> tuple[int | None, bool]:
-    """Check what a batch is made of; return its size, and whether a shorter one is left out."""
-    size = None if batch_size is None else count("batch_size", batch_size, "samples")
-    if collate_fn is not None:
-        cure = "a function that takes a list of samples, or None for PyTorch's"
-        check_callable("collate_fn", collate_fn, cure)
-    drops_last = flag("drop_last", drop_last)
-    if drops_last and size is None:
-        raise ValueError(
-            "drop_last=True and batch_size=None exclude each other: there are no batches; pass a "
-            "batch_size, or leave drop_last out"
-        )
-    return size, drops_last
-
-
-def _check_ranks(ranks: int, order: str, seed: Any, samplers: tuple[Any, Any]) -> None:
-    """Check that all ranks read in one order, and that nothing divides it twice."""
-    if order and seed is None:
-        raise ValueError(
-            f"{order} and world_size={ranks} without seed: each rank would draw another "
-            "order; pass the same seed to each rank"
-        )
-    for sampler in (*samplers, getattr(samplers[1], "sampler", None)):
-        if (replicas := getattr(sampler, "num_replicas", 1)) not in {1, None}:
-            raise ValueError(
-                f"the sampler has num_replicas={replicas}, so it gives this rank its part, and "
-                f"world_size={ranks} would divide that once more; leave out one of the two"
-            )
-
-
-def _check_order(order: dict[str, Any], *, plain: bool) -> str:
-    """Check the arguments that decide the order of samples; return the one that was given, or "".
-
-    With `plain`, neither ``batch_size`` nor ``drop_last`` was given.
-    """
-    given = [name for name, value in order.items() if value is not None and value is not False]
-    if len(given) > 1:
-        raise ValueError(f"{' and '.join(given)} exclude each other; leave one out")
-    if not given or given == ["shuffle"]:
-        return "shuffle=True" if given else ""
-    [name] = given
-    if given == ["batch_sampler"] and not plain:
-        raise ValueError("batch_sampler makes the batches; leave out batch_size and drop_last")
-    if not (hasattr(order[name], "__iter__") and hasattr(order[name], "__len__")):
-        raise TypeError(
-            f"{name}={shown(order[name])} has not both __iter__ and __len__; pass a sampler "
-            "that has, or a list; or let map_in_workers iterate it in this process, as its items"
-        )
-    return name
-
-
-def _check_kind(indexed: bool, length: Any, given: str) -> None:  # noqa: FBT001  it is a fact
-    """Check that what was given suits a data set with an index, or one without."""
-    if indexed and length is not None:
-        raise ValueError(f"length={shown(length)}, but dataset has an index; leave length out")
-    if not indexed and given:
-        raise ValueError(f"{given}, but dataset has no index; let the data set do that itself")
-
-
-def _has_index(dataset: Any, *, chosen: bool) -> bool:
-    """Return whether a data set has an index. It needs no length if a sampler was `chosen`."""
-    torch = modules.get("torch.utils.data")  # its class without an index inherits `__getitem__`
-    if torch is not None and isinstance(dataset, torch.IterableDataset):
-        return False
-    if hasattr(type(dataset), "__getitem__") and (chosen or hasattr(type(dataset), "__len__")):
-        return True
-    if not hasattr(type(dataset), "__iter__"):
-        cure = "an object of this class" if isinstance(dataset, type) else "a data set"
-        raise TypeError(
-            f"dataset={shown(dataset)} has neither __getitem__ and __len__, nor __iter__; "
-            f"pass {cure}"
-        )
-    return False
