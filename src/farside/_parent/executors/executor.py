@@ -5,21 +5,21 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar
 
 from ..._backends import live_workers
 from ..._backends.preparation import main_goes_by_value
-from ..._system.cgroup import processors
 from ..._system.signals import defer_signals
 from ..._worker.mapper import Chunk, Mapper, run_task
-from ..checks import MAX_LEN, check_callable, count, limit, seconds, shown
+from ..checks import MAX_LEN, count, limit, seconds
 from ..options import check_setup
 from ..passes.batches import Plan
 from ..several import options_of_mappers
 from ..signatures import knows
+from .arguments import without_arguments, workers_of
 from .crew import Crew
 from .pending import Work
 from .results import results_of
@@ -65,6 +65,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
         initializer: a function to call in each worker first. If it fails, the executor is broken.
             Default: None.
         initargs: its arguments. Default: none.
+        finalizer: see `iterate_in_worker`. It can close what `setup` has made. Default: None.
         task_timeout: how many seconds a call may take. Its worker is then ended, and the future
             gets a `WorkerTimeoutError`. Default: None, no limit.
         retries: how many times a call is made again if its worker dies or runs out of time.
@@ -98,24 +99,14 @@ class WorkerExecutor(Executor, Generic[M_co]):
         setup: Callable[[], M_co] | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
+        finalizer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
         task_timeout: float | None = None,
         retries: int = 0,
         max_tasks_per_child: int | None = None,
     ) -> None:
-        workers = processors() or 1
-        if max_workers is not None:
-            workers = count("max_workers", max_workers, "workers")
-        if backend == "inline":
-            raise ValueError(
-                "backend='inline' runs nothing beside its caller; leave it out, or make the calls "
-                "by map_in_workers with num_workers=0 to debug them"
-            )
+        workers = workers_of(max_workers, backend)
         check_setup(setup)
-        if initializer is not None:
-            check_callable("initializer", initializer)
         mapper = Mapper(run_task, setup, timed=task_timeout is not None, one_by_one=True)
-        if isinstance(initargs, str) or not isinstance(initargs, Iterable):
-            raise TypeError(f"initargs={shown(initargs)} is not a tuple; pass a tuple of arguments")
         given = {
             "backend": backend,
             "backend_options": backend_options,
@@ -123,7 +114,8 @@ class WorkerExecutor(Executor, Generic[M_co]):
             "mp_context": mp_context,
             "env": env,
             "init_timeout": limit("init_timeout", init_timeout, "for no limit"),
-            "initializer": None if initializer is None else partial(initializer, *initargs),
+            "initializer": without_arguments(initializer, initargs),
+            "finalizer": finalizer,
             "wait": False,
         }
         options, most = options_of_mappers(workers, mapper, given, task_timeout, retries), None
