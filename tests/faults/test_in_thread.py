@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from farside import (
     IterableClosedError,
     NotPicklableError,
     PassSupersededError,
+    WorkerIterationError,
     iterate_in_worker,
     iterate_in_workers,
     map_in_workers,
@@ -26,7 +28,7 @@ from farside._parent import wait
 from farside._parent.passes import read_ahead
 from farside.testing.checks import until
 from tests import jobs
-from tests.faults.test_ahead import FailsLate
+from tests.faults.test_ahead import FailsLate, fail_late
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -162,6 +164,13 @@ def test_a_failure_that_the_loop_does_not_reach_is_raised_by_the_next(kind: Kind
             iter(items)
 
 
+def test_a_failure_names_its_shard() -> None:
+    with iterate_in_workers(fail_late, [3, 4], 2) as items:
+        with pytest.raises(WorkerIterationError) as caught:
+            list(items.in_thread())
+        assert "in shard " in "".join(traceback.format_exception(caught.value))
+
+
 def test_an_item_that_cannot_be_read_and_that_the_loop_does_not_reach_ends_no_worker() -> None:
     with iterate_in_worker(UnreadableLate) as items:
         with closing(items.in_thread(ahead=50)) as iterator:
@@ -169,8 +178,11 @@ def test_an_item_that_cannot_be_read_and_that_the_loop_does_not_reach_ends_no_wo
             until(lambda: bool(ahead_of(items).errors))
         iterator = items.in_thread(ahead=50)
         assert [next(iterator) for _ in range(3)] == [0, 1, 2]
-        with pytest.raises(NotPicklableError, match="index 3"):
+        with pytest.raises(NotPicklableError, match="index 3") as caught:
             next(iterator)
+        with pytest.raises(IterableClosedError) as closed:
+            iter(items)
+        assert closed.value.__cause__ is caught.value
 
 
 @pytest.mark.usefixtures("uncollected")
