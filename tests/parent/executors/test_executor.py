@@ -595,6 +595,7 @@ def test_one_that_python_drops_at_the_very_end_says_nothing() -> None:
         {"setup": 1},
         {"initializer": 1},
         {"initargs": 3},
+        {"initargs": "abc"},
         {"retries": -1},
         {"max_tasks_per_child": 0},
     ],

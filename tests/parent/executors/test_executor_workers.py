@@ -220,6 +220,22 @@ def test_any_other_exception_in_an_async_block_waits_for_the_calls(loop: Loop) -
     assert [future.result(0) for future in futures] == [1, 2, 4]
 
 
+def test_a_second_ctrl_c_breaks_off_the_wait_for_workers_that_do_not_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits = []
+
+    def press() -> None:
+        waits.append(1)
+        raise KeyboardInterrupt
+
+    executor = WorkerExecutor(1)
+    monkeypatch.setattr(executor._crew, "join", press)
+    with pytest.raises(KeyboardInterrupt), executor:
+        pass
+    assert len(waits) == 2
+
+
 @pytest.mark.timeout(50)
 def test_ctrl_c_in_the_block_of_an_executor_waits_for_no_call() -> None:
     futures = list[Future[Any]]()
