@@ -214,6 +214,14 @@ def test_both_sides_look_again_when_the_pass_was_ended() -> None:
     assert thread.waiting == 0
 
 
+def test_the_loop_does_not_wait_for_an_item_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread does not ring where nobody waits: the loop's last look has to find the item."""
+    ahead = made(1)
+    assert ahead.take(iter("a"), None)
+    monkeypatch.setattr(ahead._of_loop, "wait", lambda _: pytest.fail("it waits"))
+    ahead.wait()
+
+
 def test_the_end_of_the_thread_wakes_the_loop() -> None:
     loop, thread = made(1), made(1)
     both = waiting(loop, thread)
