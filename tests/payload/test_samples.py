@@ -146,21 +146,31 @@ def test_reducers_of_the_user_are_heard(roomy: Way, monkeypatch: pytest.MonkeyPa
     assert roomy.carry(item)["image"] == [image().size]
 
 
-def test_a_dictionary_that_another_thread_changes_is_told_whole(roomy: Way) -> None:
-    item: dict[str, Any] = {"image": image(), "a": 1}
+def take_apart_while_it_gets(roomy: Way, item: dict[str, Any], value: Any) -> Any:
     code = roomy.encoder._samples.take_apart.__code__
 
     def change(frame: Any, event: str, _: Any) -> Any:
         if frame.f_code is code and event == "line" and frame.f_lineno > code.co_firstlineno + 8:
-            item[f"after line {frame.f_lineno}"] = 2
+            item[f"after line {frame.f_lineno}"] = value
         return change
 
     before = sys.gettrace()
     sys.settrace(change)
     try:
-        taken = roomy.encoder._samples.take_apart(item)
+        return roomy.encoder._samples.take_apart(item)
     finally:
         sys.settrace(before)
+
+
+def test_a_dictionary_that_gets_a_value_of_another_type_meanwhile_is_pickled(roomy: Way) -> None:
+    item: dict[str, Any] = {"image": image(), "a": 1}
+    assert take_apart_while_it_gets(roomy, item, Text("b")) is None
+    assert len(item) > 2
+
+
+def test_a_dictionary_that_another_thread_changes_is_told_whole(roomy: Way) -> None:
+    item: dict[str, Any] = {"image": image(), "a": 1}
+    taken = take_apart_while_it_gets(roomy, item, 2)
     (names, *_), values = taken[0]
     assert len(item) > len(names) + 3
     assert len(names) == len(values)
@@ -189,6 +199,7 @@ def test_nothing_of_other_items_is_kept(roomy: Way) -> None:
         [image()] + [np.full((1,) * 8, number) for number in range(63)],
         (image("f8", 200), *[np.full((1,) * 8, number) for number in range(63)]),
         (image(), "a", 2.5, 1 << 62, -(1 << 62), None, True),
+        [image()] + [2.5] * 63,
     ],
 )
 def test_the_bytes_of_a_form_are_counted(way: Way, item: Any) -> None:
