@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from farside._memory.arena import ARENA_PEAK, ARENA_USED
 from farside._memory.mapping import SLOTS
-from farside._memory.parts import Ref
+from farside._memory.parts import Ref, Scattered
 from farside.errors import ProtocolError
 from tests.children import forked
 from tests.faults.interrupting import strike_at
@@ -83,6 +83,26 @@ def test_a_block_is_free_again_where_a_signal_handler_raises_as_it_is_filled(
 
     with pytest.raises(TimeoutError):
         blocks.arena.store([bytes(9_000), Strikes()], 10_000)
+    blocks.arena.settle()
+    assert blocks.mapping.control[ARENA_USED] == 0
+
+
+def test_scattered_contents_are_copied_to_where_they_are_to_lie(blocks: Blocks) -> None:
+    def copy_to(memory: memoryview) -> None:
+        memory[::2], memory[1::2] = b"a" * 5_000, b"b" * 5_000
+
+    ref = blocks.arena.store([b"first", Scattered(10_000, copy_to), b"last"], 10_009)
+    assert ref
+    assert bytes(blocks.view(ref)) == b"first" + b"ab" * 5_000 + b"last"
+
+
+def test_a_block_is_free_again_where_scattered_contents_cannot_be_copied(blocks: Blocks) -> None:
+    def copy_to(memory: memoryview) -> None:
+        memory[:5_000] = bytes(5_000)
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        blocks.arena.store([Scattered(10_000, copy_to)], 10_000)
     blocks.arena.settle()
     assert blocks.mapping.control[ARENA_USED] == 0
 

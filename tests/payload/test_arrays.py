@@ -99,6 +99,46 @@ def test_each_shape_type_and_permission_is_another(roomy: Way) -> None:
             assert got.flags.writeable == array.flags.writeable
 
 
+PICTURE = (np.arange(150 * 200 * 4) % 251).astype("u1").reshape(150, 200, 4)
+CROPS = {
+    "rows": PICTURE[10:140, 20:180],
+    "RGB": PICTURE[10:140, 20:180, :3],
+    "one channel": PICTURE[..., 1],
+    "mirrored": PICTURE[:, ::-1],
+    "numbers": of("f8", 100, 200)[5:, 7:],
+    "column": of("c16", 200, 100)[:, 3:90:2],
+    "just large enough": of("u1", 100, 200)[:64, :128],
+    "read-only": read_only(of("f4", 100, 200))[:, 5:],
+}
+
+
+@pytest.mark.parametrize("crop", CROPS.values(), ids=CROPS)
+def test_an_array_with_gaps_is_copied_once(
+    roomy: Way, monkeypatch: pytest.MonkeyPatch, crop: Any
+) -> None:
+    roomy.carry(crop)  # this describes it
+    monkeypatch.setattr(arrays, "in_order", None)
+    got = roomy.carry(crop)
+    in_dictionary = roomy.carry({"crop": crop, "label": 3, "vector": of("i8")})["crop"]
+    for each in (got, in_dictionary):
+        assert (each.dtype, each.shape) == (crop.dtype, crop.shape)
+        assert np.array_equal(each, crop)
+        assert each.flags.c_contiguous
+        assert each.flags.writeable
+
+
+@pytest.mark.parametrize("crop", CROPS.values(), ids=CROPS)
+def test_an_array_with_gaps_is_a_snapshot(way: Way, crop: Any) -> None:
+    whole = np.zeros((300, 400, *crop.shape[2:]), crop.dtype)
+    window = whole[: 2 * crop.shape[0] : 2, : crop.shape[1]]
+    got = []
+    for number in range(3):
+        window[:] = number
+        got.append((way.carry(window), way.carry([window, number])))
+    assert [(alone.max(), alone.min()) for alone, _ in got] == [(0, 0), (1, 1), (2, 2)]
+    assert [(beside[0].max(), beside[1]) for _, beside in got] == [(0, 0), (1, 1), (2, 2)]
+
+
 def test_items_are_independent_snapshots(way: Way) -> None:
     array = of("i8")
     got = []

@@ -6,15 +6,15 @@ from .._in_c import Lock, partial
 from .._system.signals import here, try_lock
 from .blocks import Allocator
 from .mapping import SLOTS
-from .parts import BLOCK_BYTES, Ref
+from .parts import BLOCK_BYTES, Ref, Scattered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
     from .allocations import Allocations
     from .mapping import Mapping
-    from .parts import Part
 
 ARENA_USED = 40
 """A word of the control block, from the worker: bytes of the arena that are in use.
@@ -51,7 +51,7 @@ class Arena:
         take = partial(self._lock.acquire, True, _PATIENCE)
         self._taking: Iterator[bool] = iter(take, None)
 
-    def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
+    def store(self, parts: Sequence[Any], nbytes: int) -> Ref | None:
         """Copy a payload into a block, unless it lies in a granted one; None: there is no room."""
         if self.allocations is not None and len(parts) == 1 and type(parts[0]) is memoryview:
             claimed = self.claim(parts[0])
@@ -65,7 +65,10 @@ class Arena:
         try:
             for part in parts:
                 end = position + len(part)
-                self._memory[position:end] = part
+                if type(part) is Scattered:
+                    part.copy_to(self._memory[position:end])
+                else:
+                    self._memory[position:end] = part
                 position = end
         except BaseException:  # of a signal handler: to copy takes long
             self.free(ref)

@@ -9,7 +9,7 @@ from .._named_tuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, Protocol, TypeAlias
 
     class Store(Protocol):
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
         allocations: Any  # the memory that user code was given; None before the first
         lends: bool  # whether contents stay in the item's own memory until they are sent
 
-        def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
+        def store(self, parts: Sequence[Any], nbytes: int) -> Ref | None:
             """Store contents of so many bytes; None: there is no room.
+
+            The parts are bytes, memoryviews and, if the store does not lend, scattered contents.
 
             Memoryviews in `parts` have the format of bytes, and may lie in memory that user code
             was given.
@@ -55,16 +57,41 @@ class Ref(NamedTuple):
     nbytes: int
 
 
-def size(parts: Sequence[Part]) -> int:
+class Scattered:
+    """Contents with gaps between them: they are copied in order to where they are to lie."""
+
+    __slots__ = ("_nbytes", "copy_to")
+    readonly = False  # what is copied can be written to
+
+    def __init__(self, nbytes: int, copy_to: Callable[[memoryview], object]) -> None:
+        self._nbytes = nbytes
+        self.copy_to = copy_to
+
+    def __len__(self) -> int:
+        return self._nbytes
+
+    def in_order(self) -> bytearray:
+        """Return a copy in new memory."""
+        memory = bytearray(self._nbytes)
+        self.copy_to(memoryview(memory))
+        return memory
+
+
+def joined(parts: Sequence[Any]) -> bytearray:
+    """Copy parts into new memory."""
+    return bytearray().join([p.in_order() if type(p) is Scattered else p for p in parts])
+
+
+def size(parts: Sequence[Part | Scattered]) -> int:
     nbytes = 0
     for part in parts:  # with one or two of them, a generator would cost more than all of this
         nbytes += part.nbytes if type(part) is memoryview else len(part)
     return nbytes
 
 
-def together(views: Sequence[memoryview]) -> list[Part]:
+def together(views: Sequence[Any]) -> list[Any]:
     """Return the parts of contents that share a place."""
-    parts: list[Part] = []
+    parts: list[Any] = []
     pad = 0
     for view in views:
         if pad:

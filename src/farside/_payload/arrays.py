@@ -10,11 +10,13 @@ from __future__ import annotations
 import pickle
 from contextlib import suppress
 from copyreg import dispatch_table
+from functools import partial
 from typing import Any
 
 from numpy import empty, frombuffer, ndarray
 
 from .._memory.allocate import allocate
+from .._memory.parts import BLOCK_BYTES, Scattered
 from .reducers import MOST_KEPT, keep, of_users
 
 OF_OTHERS = 2  # ``isbuiltin`` of a type that another library has registered, such as bfloat16
@@ -27,9 +29,13 @@ _RGB = 3
 
 
 class Templates:
-    """The sending side's pickles of arrays, without their contents."""
+    """The sending side's pickles of arrays, without their contents.
 
-    def __init__(self) -> None:
+    With `scatters`, arrays with gaps are copied in order only to where they are to lie.
+    """
+
+    def __init__(self, *, scatters: bool = False) -> None:
+        self._scatters = scatters
         self.streams: dict[tuple[str, tuple[int, ...], bool], bytes] = {}
         """By the type, shape and permission of an array, its pickle."""
         self._types: dict[int, tuple[Any, str]] = {}
@@ -38,7 +44,7 @@ class Templates:
         """Add the pickle of an array that has contents, and return it."""
         return keep(self.streams, key, _describe(in_order(array)))  # type: ignore[no-any-return]
 
-    def contents(self, array: Any) -> tuple[memoryview, str] | None:
+    def contents(self, array: Any) -> tuple[memoryview | Scattered, str] | None:
         """Return the contents of an array, in order, and the code of its type.
 
         Return None if the array has to be pickled as usual.
@@ -56,6 +62,9 @@ class Templates:
         if not flags.c_contiguous:
             if flags.f_contiguous or axes_in_order(array) is not None:
                 return None
+            nbytes = array.nbytes
+            if self._scatters and BLOCK_BYTES <= nbytes < _LARGE:
+                return Scattered(nbytes, partial(_copy_into, array)), known[1]
             array = in_order(array)
         view = pickle.PickleBuffer(array).raw()
         # NumPy makes no array of an empty buffer.
@@ -123,6 +132,10 @@ def in_order(array: Any) -> Any:
         copy = empty(array.shape, array.dtype)
     _copy(copy, array)
     return copy
+
+
+def _copy_into(array: Any, memory: memoryview) -> None:
+    _copy(frombuffer(memory, array.dtype).reshape(array.shape), array)
 
 
 def _copy(to: Any, source: Any) -> None:

@@ -6,7 +6,7 @@ import _pickle as pickle
 from sys import modules
 
 from .._in_c import SimpleNamespace, partial
-from .._memory.parts import BLOCK_BYTES, Ref, size, together
+from .._memory.parts import BLOCK_BYTES, Ref, joined, size, together
 from . import handlers, pickling
 from .items import ITEM_REFS, Group, Stored
 from .reducers import table_of_items
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from typing import Any
 
-    from .._memory.parts import Part, Store
+    from .._memory.parts import Scattered, Store
     from .._memory.recycled import Recycled
     from .items import Place
     from .samples import Form
@@ -45,7 +45,7 @@ class Encoder:
         self, arena: Store | None, *, main_by_value: bool = False, recycled: Recycled | None = None
     ) -> None:
         self._arena = arena
-        self._put: Callable[[Sequence[Part], int], Place | None] = _copied
+        self._put: Callable[[Sequence[Any], int], Place | None] = _copied
         if arena is not None:
             self._put = arena.store
         elif recycled is not None:
@@ -118,7 +118,9 @@ class Encoder:
             from .arrays import Templates  # which imports NumPy
             from .samples import Samples
 
-            self._templates = Templates()
+            # What is lent lies in the item's own memory until it is sent.
+            copies = self._arena is not None and not self._arena.lends
+            self._templates = Templates(scatters=copies)
             self._samples, self._of_samples = Samples(self._templates), (dict, tuple, list)
             self._array = array
 
@@ -146,7 +148,7 @@ class Encoder:
         return stored
 
     def _find_places(
-        self, form: Form | None, written: int, buffers: Sequence[memoryview]
+        self, form: Form | None, written: int, buffers: Sequence[memoryview | Scattered]
     ) -> Stored:
         """Store buffers, beside a form of so many bytes, or else beside `_chunks`."""
         nbytes = written + sum(map(len, buffers))
@@ -185,27 +187,27 @@ class Encoder:
         pickler.dispatch_table = self._table
         self._dump, self._forget = pickler.dump, pickler.clear_memo
 
-    def _place_together(self, views: Sequence[memoryview]) -> Group:
+    def _place_together(self, views: Sequence[Any]) -> Group:
         parts = together(views)
         if len(parts) == 1:
             parts.append(b"")  # two parts are always copied, even from granted memory
         return Group(self._place(parts, size(parts)), list(map(len, views)))
 
-    def _place_alone(self, buffer: memoryview) -> Place | bytearray:
+    def _place_alone(self, buffer: Any) -> Place | bytearray:
         nbytes = len(buffer)
         # A small one is among the arrays of a sample. A copy of ``bytes`` could not be written to.
         return bytearray(buffer) if nbytes < BLOCK_BYTES else self._place([buffer], nbytes)
 
-    def _place(self, parts: Sequence[Part], nbytes: int) -> Place:
+    def _place(self, parts: Sequence[Any], nbytes: int) -> Place:
         """Put a payload of so many bytes into the arena, or else into the frame."""
         if nbytes < BLOCK_BYTES:
             return b"".join(parts)
         return self._put(parts, nbytes) or _copied(parts, nbytes)
 
 
-def _copied(parts: Sequence[Part], nbytes: int) -> pickle.PickleBuffer:  # noqa: ARG001
+def _copied(parts: Sequence[Any], nbytes: int) -> pickle.PickleBuffer:  # noqa: ARG001
     """Copy a payload: the next item may be begun before the frame is sent. It stays writable."""
-    return pickle.PickleBuffer(bytearray().join(parts))
+    return pickle.PickleBuffer(joined(parts))
 
 
 def _in_arena(place: Any) -> int:

@@ -23,6 +23,7 @@ from .reducers import keep, of_users
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from .._memory.parts import Scattered
     from .arrays import Templates
 
 Layout: TypeAlias = "tuple[tuple[str, ...] | str, tuple[int, ...], tuple[int, ...]]"
@@ -52,7 +53,7 @@ class Samples:
         self._contents = templates.contents
         self._plans: dict[Any, _Plan] = {}
 
-    def take_apart(self, item: Any) -> tuple[Form, int, list[memoryview]] | None:
+    def take_apart(self, item: Any) -> tuple[Form, int, list[memoryview | Scattered]] | None:
         """Return the form, how many bytes it has at most, and the contents of the arrays.
 
         Return None if the item has to be pickled as usual, or has no large array.
@@ -71,7 +72,7 @@ class Samples:
         nbytes = 0 if plan is None else _bytes_of(plan, values)
         if plan is None or not nbytes:
             return None
-        views: list[memoryview] = []
+        views: list[memoryview | Scattered] = []
         for place in plan.arrays:
             array = asarray(values[place])
             found = self._contents(array)
