@@ -99,7 +99,7 @@ def test_each_shape_type_and_permission_is_another(roomy: Way) -> None:
             assert got.flags.writeable == array.flags.writeable
 
 
-PICTURE = (np.arange(150 * 200 * 4) % 251).astype("u1").reshape(150, 200, 4)
+PICTURE: Any = (np.arange(150 * 200 * 4) % 251).astype("u1").reshape(150, 200, 4)
 CROPS = {
     "rows": PICTURE[10:140, 20:180],
     "RGB": PICTURE[10:140, 20:180, :3],
