@@ -174,6 +174,8 @@ def data_loader(
         identity = length_of(dataset), size, shuffled, drops_last
         identity += () if chosen is None else ((order, samples),)
         rest["buffer_size"] = _with_ends(rest["buffer_size"])
+    inner = {f"sampler of the {order.partition('=')[0]}": getattr(chosen, "sampler", None)}
+    told = ToldEpochs({**samplers, **inner})
     decisive = (order.partition("=")[0] or "shuffle") if indexed else "num_workers"
     loader = iterate_shards(
         Batches.__call__,
@@ -193,8 +195,7 @@ def data_loader(
         kind=RemoteLoader,
     )
     loader.dataset, loader.batch_size = dataset, None if batch_sampler is not None else size
-    inner = {"sampler of batch_sampler": getattr(batch_sampler, "sampler", None)}
-    loader._told = ToldEpochs({**samplers, **inner})  # noqa: SLF001  it is made here
+    loader._told = told  # noqa: SLF001  it is made here
     return loader
 
 

@@ -10,6 +10,7 @@ import time
 import traceback
 from contextlib import closing
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -29,6 +30,7 @@ from farside._parent.passes import read_ahead
 from farside.testing.checks import until
 from tests import jobs
 from tests.faults.test_ahead import FailsLate, fail_late
+from tests.kinds import SUBINTERPRETERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -337,6 +339,25 @@ def test_the_inputs_are_released_after_the_thread_has_left_them() -> None:
         inputs.go_on.set()
         until(lambda: bool(inputs.closed))
     assert inputs.closed == [True]
+
+
+inner: list[Any] = []  # what the worker below leaves open
+
+
+def numbers_of_another_worker() -> Iterator[int]:
+    inner.append(iterate_in_worker(partial(count, 0), backend="subprocess", buffer_size=4))
+    inner.append(inner[0].in_thread())
+    yield next(inner[1])
+    yield next(inner[1])
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("kind", SUBINTERPRETERS, ids=lambda kind: kind.name)
+def test_a_subinterpreter_ends_while_its_thread_waits_for_room(kind: Kind) -> None:
+    began = time.monotonic()
+    with kind.start(numbers_of_another_worker) as numbers:
+        assert list(numbers) == [0, 1]
+    assert time.monotonic() - began < 4  # it was not abandoned, which would be a warning too
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

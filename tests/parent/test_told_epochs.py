@@ -91,11 +91,39 @@ def test_a_loop_that_begins_later_is_warned_once(
         assert loop(batches) == order(1)
 
 
-def test_what_was_told_before_the_loader_was_made_does_not_count() -> None:
+def test_a_loader_that_is_made_anew_in_each_epoch_is_warned() -> None:
     sampler = Sampler()
-    sampler.set_epoch(5)
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        with loader(sampler) as batches:
+            if epoch:
+                with pytest.warns(FarsideWarning, match="told epoch 1, but this is epoch 0"):
+                    assert list(batches) == order(0)
+            else:
+                assert list(batches) == order(0)
+
+
+def test_a_pass_may_begin_before_the_loop_tells_its_epoch() -> None:
+    sampler = Sampler()
     with loader(sampler) as batches:
-        assert list(batches) == order(0)
+        begun = iter(batches)
+        for epoch in range(3):
+            sampler.set_epoch(epoch)
+            assert list(begun) == order(epoch)
+            begun = iter(batches)
+
+
+def test_a_sampler_around_another_is_looked_into() -> None:
+    class Around(Batches):
+        def __iter__(self) -> Any:
+            return iter(self.sampler)
+
+    inner = Sampler()
+    given = Around(inner)
+    with data_loader(range(COUNT), collate_fn=sum, sampler=given, seed=1) as batches:
+        inner.set_epoch(4)
+        with pytest.warns(FarsideWarning, match="the sampler of the sampler was told epoch 4"):
+            list(batches)
 
 
 def test_a_state_brings_its_epoch() -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from farside import register_reducer
-from farside._payload import pandas_frames
+from farside._payload import pandas_frames, pickling
+from farside._payload.anchors import of_item
 from farside._payload.encoder import Encoder
 
 pd: Any = pytest.importorskip("pandas", minversion="3.0")
@@ -90,9 +91,15 @@ FRAMES = {
     "columns first": pd.DataFrame(np.ones((ROWS, 3), order="F"), columns=list("abc")),
     "backwards": pd.DataFrame(np.arange(3.0 * ROWS).reshape(-1, 3), columns=list("abc"))[::-1],
     "attributes": FEW.copy(),
+    "columns from right to left": pd.DataFrame(np.ones((4, 4)), columns=list("abcd")),
+    "scattered columns": pd.DataFrame(np.ones((4, 4)), columns=list("abcd")),
+    "nulls only": pd.DataFrame({"text": pd.array([None] * ROWS, dtype="str")}),
+    "empty texts": pd.DataFrame({"text": [""] * ROWS}),
     "no names twice": FEW.copy().set_flags(allows_duplicate_labels=False),
 }
 FRAMES["attributes"].attrs["made"] = "here"
+FRAMES["columns from right to left"].isetitem([2, 1, 0], NUMBERS[:12].reshape(4, 3))
+FRAMES["scattered columns"].isetitem([3, 0], NUMBERS[:8].reshape(4, 2))
 
 
 def check(sent: Any, got: Any) -> None:
@@ -169,6 +176,39 @@ def test_names_that_are_equal_and_not_alike(way: Way) -> None:
         check(sent, way.carry(sent))
 
 
+def test_names_as_objects_are_not_shared(way: Way) -> None:
+    sent = FEW.set_axis(pd.Index(["a", "b", "c"], dtype=object), axis=1)
+    first, second = way.carry(sent), way.carry(sent)
+    np.asarray(first.columns)[0] = "Z"
+    check(sent, second)
+    check(sent, way.carry(sent))
+
+
+def test_equal_frames_have_one_digest_whatever_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a pass that is made again would seem to differ."""
+    part = frame().iloc[:, 1:3]
+    alone = pd.DataFrame({"float": NUMBERS / 3, "text": [f"row {each}" for each in NUMBERS]})
+    digests = set()
+    for several in ([part], [alone], [part, alone], [alone, part], [WHOLE, part]):
+        monkeypatch.setattr(pandas_frames, "_written", {})
+        monkeypatch.setattr(pandas_frames, "_latest", (None, None, b""))
+        encoder = Encoder(None)
+        digests.add([frozenset(of_item(each, encoder)) for each in several][-1])
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    "part", [slice(2, 8), slice(0, 1500), slice(1500, None), slice(2999, None)]
+)
+def test_what_is_beside_a_slice_of_texts_does_not_cross(way: Way, part: slice) -> None:
+    sent, secret = pd.Series(FEW["text"]), pd.Series(FEW["text"])
+    secret[sent.index.difference(sent.index[part])] = "secret"
+    digests = {frozenset(of_item(each.iloc[part], Encoder(None))) for each in (sent, secret)}
+    assert len(digests) == 1
+    pd.testing.assert_series_equal(way.carry(secret.iloc[part]), sent.iloc[part])
+    assert b"secret" not in pickling.dumps_by_reference(secret.iloc[part].array)
+
+
 def test_a_slice_crosses_by_itself() -> None:
     whole, part = (Encoder(None).encode(each) for each in (FEW, FEW.iloc[1000:1100]))
     sizes = [each.nbytes if hasattr(each, "nbytes") else len(each) for each in (whole, part)]
@@ -203,6 +243,18 @@ def test_reducers_of_copyreg_count(way: Way, monkeypatch: pytest.MonkeyPatch) ->
     assert [*way.carry(FEW).columns] == ["INT", "TEXT", "FLOAT"]
 
 
+def test_reducers_of_copyreg_for_frames_count_at_once(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way.carry(FEW)
+    monkeypatch.setitem(copyreg.dispatch_table, pd.DataFrame, lambda frame: (len, (frame.shape,)))
+    monkeypatch.setitem(
+        copyreg.dispatch_table, pd.arrays.ArrowStringArray, lambda texts: (str, (texts[0],))
+    )
+    assert way.carry(FEW) == 2
+    assert way.carry(FEW["text"].array) == "row 0"
+
+
 def test_an_older_pandas_pickles_as_usual(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(pd.api, "internals")
     assert pandas_frames.reduce_frame(FEW)[0] is not pandas_frames.rebuild_frame
@@ -231,7 +283,7 @@ def frames(count: int) -> Iterator[Any]:
 
 def test_frames_of_a_worker(kind: Kind) -> None:
     if kind.name == "subinterpreter":
-        return  # pandas does not load there
+        pytest.skip("pandas does not load there")
     with kind.start(partial(frames, 5)) as items:
         kept = list(items)
     for number, got in enumerate(kept):

@@ -53,9 +53,10 @@ class Stats:
         items_to_skip: how many such items are left, as far as workers have reported.
         skip_seconds: how long that has taken so far: of several workers, the slowest.
         workers: with several workers, the figures of each: its name, how long it has waited, what
-            is buffered here of its items, and its shared memory. Its other figures are not known
-            and stay 0, so its `bottleneck` says nothing: see `slowest`. The figures above are those
-            of all together; `worker_wait_seconds` is the mean.
+            is buffered here of its items, its shared memory, `transfer_seconds`, and what it makes
+            again. The others are not known and stay 0, so its `bottleneck` says nothing: see
+            `slowest`. The figures above are those of all together; `worker_wait_seconds` is the
+            mean.
         name: the name of one of several workers.
 
     Example:
@@ -139,6 +140,8 @@ class Stats:
 
     def _of_one_worker(self) -> str:
         waited = f"{self.name}: it waited {_time(self.worker_wait_seconds)}"
+        if self.transfer_seconds:
+            waited += f", and {_time(self.transfer_seconds)} were for the way of its items"
         memory = f"buffer: {self._of_buffer()}\narena: {self._of_arena()}"
         return f"{waited}\n{memory}{self._of_skips()}"
 

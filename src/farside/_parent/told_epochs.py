@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class ToldEpochs:
-    """The epochs that samplers had as the loader was made, by their names for messages."""
+    """The samplers that a loop may tell an epoch, by their names for messages."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        tellable = {name: each for name, each in given.items() if hasattr(each, "set_epoch")}
-        self._told = [(name, each, _epoch_of(each)) for name, each in tellable.items()]
+        self._samplers = {n: each for n, each in given.items() if hasattr(each, "set_epoch")}
 
     def check(self, epoch: int) -> None:
         """Warn, once, if a sampler was told another epoch than that of the pass that begins."""
-        for name, sampler, before in self._told:
+        for name, sampler in self._samplers.items():
             told = _epoch_of(sampler)
-            if told is not None and told not in {before, epoch}:
-                self._told = []
+            # Each begins with 0. And a loop may begin the next pass before it tells its epoch.
+            if told is not None and told not in {0, epoch - 1, epoch}:
+                self._samplers = {}
                 warn(
                     f"the {name} was told epoch {told}, but this is epoch {epoch} of the loader, "
                     f"whose workers have copies of the {name}; begin with "

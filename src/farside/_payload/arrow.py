@@ -26,19 +26,15 @@ _schemas: dict[bytes, Any] = {}  # the receiving side's: schemas by their bytes
 
 def reduce_array(array: Any) -> Reduced:
     """Reduce an array, or a copy of what it shows if its buffers hold much else."""
-    return reduce_by_default(shown(array))
-
-
-def shown(array: Any) -> Any:
-    """Return an array, or a copy of what it shows if its buffers hold much else."""
     try:
         more = array.get_total_buffer_size() - _HIDDEN_BYTES
         hides = more > 0 and more > 2 * array.nbytes  # last: `nbytes` takes pyarrow longer
         # pyarrow would return a single array as it is.
         join = sys.modules["pyarrow.lib"].concat_arrays
-        return join([array, array.slice(0, 0)]) if hides else array
+        shown = join([array, array.slice(0, 0)]) if hides else array
     except Exception:  # pyarrow lacks it for this type
-        return array
+        shown = array
+    return reduce_by_default(shown)
 
 
 def reduce_table(table: Any) -> Reduced:

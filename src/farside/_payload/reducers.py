@@ -121,7 +121,8 @@ def keep(kept: dict[Any, Any], key: Any, found: Any) -> Any:
 
 
 def reduce_by_default(thing: Any) -> Reduced:
-    return thing.__reduce_ex__(5)  # type: ignore[no-any-return]
+    reducer = copyreg.dispatch_table.get(type(thing))  # the user may have registered it meanwhile
+    return thing.__reduce_ex__(5) if reducer is None else reducer(thing)
 
 
 def refuse_connection(connection: object) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ def test_each_worker_is_finalized(tmp_path: Path, backend: str) -> None:
     path = tmp_path / "closed"
     with executor(path, backend, max_tasks_per_child=2) as workers:
         assert [*workers.map(use, range(5))] == [0, 1, 2, 3, 4]
-    assert path.read_text().split() == ["2", "2", "1"]
+    assert sorted(path.read_text().split()) == ["1", "2", "2"]
 
 
 def test_a_worker_that_dies_is_not_finalized_and_its_successor_is(tmp_path: Path) -> None:
@@ -96,6 +97,25 @@ def test_a_finalizer_that_fails_is_told() -> None:
         assert workers.submit(abs, -1).result() == 1
 
 
+def test_a_finalizer_that_is_cut_off_is_told() -> None:
+    with (
+        pytest.warns(FinalizerFailedWarning, match=r"shutdown_timeout=0\.4") as told,
+        WorkerExecutor(
+            1, backend="subprocess", finalizer=partial(time.sleep, 20), shutdown_timeout=0.4
+        ) as workers,
+    ):
+        assert workers.submit(abs, -1).result() == 1
+    assert [each.filename for each in told] == [__file__]
+    workers.shutdown()  # it is told once
+
+
+def test_a_finalizer_may_take_longer_with_a_longer_timeout(tmp_path: Path) -> None:
+    slow = partial(write_late, tmp_path / "order", "late")
+    with WorkerExecutor(1, backend="subprocess", finalizer=slow, shutdown_timeout=20) as workers:
+        assert workers.submit(abs, -1).result() == 1
+    assert (tmp_path / "order").read_text() == "late"
+
+
 def test_several_finalizers_run_in_their_order(tmp_path: Path) -> None:
     several = [partial(write, tmp_path / "order", each) for each in "abc"]
     with WorkerExecutor(1, backend="subprocess", finalizer=several) as workers:
@@ -106,6 +126,11 @@ def test_several_finalizers_run_in_their_order(tmp_path: Path) -> None:
 def write(path: Path, text: str) -> None:
     with path.open("a") as file:
         file.write(text)
+
+
+def write_late(path: Path, text: str) -> None:
+    time.sleep(2.5)  # longer than the default lets it
+    write(path, text)
 
 
 def test_a_wrong_finalizer_is_refused_at_once() -> None:

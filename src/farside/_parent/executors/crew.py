@@ -64,6 +64,7 @@ class Crew:
         self._ran, self._over = False, False  # whether it makes no more calls, and has ended
         self._error: BaseException | None = None  # why, until all futures have failed
         self._at_work = threading.Lock()  # held until the thread has ended
+        self._all_ended = True  # whether no worker was left behind, or the user was told
         self._at_work.acquire()
         self._broken: tuple[str, BaseException | None] | None = None  # a message, and the cause
         self._force: Callable[[Any], object] | None = None  # set once the workers are to be ended
@@ -173,7 +174,13 @@ class Crew:
             self._break(self._error)  # else futures would wait for ever
             self._error = None
         if self._client is not None:
-            closing.close(self._client, kill=False)
+            self._all_ended = closing.close(self._client, kill=False)
+
+    def tell_of_end(self) -> None:
+        """Warn, once, of finalizers that may have been cut off, and of workers left behind."""
+        if self._client is not None and not self.is_foreign():
+            all_ended, self._all_ended = self._all_ended, True
+            closing.tell_of_end(self._client, all_ended)
 
     def _run(self) -> None:
         self._threads.append(threading.current_thread())

@@ -15,6 +15,7 @@ from ..._backends.preparation import main_goes_by_value
 from ..._system.signals import defer_signals
 from ..._worker.mapper import Chunk, Mapper, run_task
 from ..checks import MAX_LEN, count, limit, seconds
+from ..defaults import SHUTDOWN_SECONDS
 from ..options import check_setup
 from ..passes.batches import Plan
 from ..several import options_of_mappers
@@ -66,6 +67,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
             Default: None.
         initargs: its arguments. Default: none.
         finalizer: see `iterate_in_worker`. It can close what `setup` has made. Default: None.
+        shutdown_timeout: see `iterate_in_worker`. Default: 4 seconds.
         task_timeout: how many seconds a call may take. Its worker is then ended, and the future
             gets a `WorkerTimeoutError`. Default: None, no limit.
         retries: how many times a call is made again if its worker dies or runs out of time.
@@ -100,6 +102,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         finalizer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
+        shutdown_timeout: float = SHUTDOWN_SECONDS,
         task_timeout: float | None = None,
         retries: int = 0,
         max_tasks_per_child: int | None = None,
@@ -116,6 +119,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
             "init_timeout": limit("init_timeout", init_timeout, "for no limit"),
             "initializer": without_arguments(initializer, initargs),
             "finalizer": finalizer,
+            "shutdown_timeout": shutdown_timeout,
             "wait": False,
         }
         options, most = options_of_mappers(workers, mapper, given, task_timeout, retries), None
@@ -193,6 +197,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
         self._crew.shut_down(cancel=cancel_futures)
         if wait:
             self._crew.join()
+            self._crew.tell_of_end()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Shut down, and wait for the calls. After Ctrl-C, end the workers instead of waiting."""
