@@ -51,19 +51,19 @@ class RemoteLoader(RemoteIterable[Any]):
 
     def __iter__(self) -> Generator[Any, None, None]:
         """Begin a pass; see `RemoteIterable`."""
-        self._told.check(self.epoch)
+        self._told.check(self)
         return super().__iter__()
 
     def __aiter__(self) -> Results[Any]:
         """Begin a pass, for ``async for``; see `RemoteIterable`."""
-        self._told.check(self.epoch)
+        self._told.check(self)
         return super().__aiter__()
 
     def in_thread(
         self, prepare: Callable[[Any], Any] | None = None, *, ahead: int = 2
     ) -> Generator[Any, None, None]:
         """Begin a pass whose items a thread takes; see `RemoteIterable`."""
-        self._told.check(self.epoch)
+        self._told.check(self)
         return super().in_thread(prepare, ahead=ahead)
 
 

@@ -14,6 +14,8 @@ from .notes import warn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .iterable import RemoteIterable
+
 
 class ToldEpochs:
     """The samplers that a loop may tell an epoch, by their names for messages."""
@@ -21,10 +23,10 @@ class ToldEpochs:
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._samplers = {n: each for n, each in given.items() if hasattr(each, "set_epoch")}
 
-    def check(self, epoch: int) -> None:
+    def check(self, loader: RemoteIterable[Any]) -> None:
         """Warn, once, if a sampler was told another epoch than that of the pass that begins."""
         for name, sampler in self._samplers.items():
-            told = _epoch_of(sampler)
+            told, epoch = _epoch_of(sampler), loader.epoch
             # Each begins with 0. And a loop may begin the next pass before it tells its epoch.
             if told is not None and told not in {0, epoch - 1, epoch}:
                 self._samplers = {}
