@@ -82,11 +82,11 @@ def test_a_worker_that_dies_is_not_finalized_and_its_successor_is(tmp_path: Path
 
 
 def test_workers_that_are_killed_are_not_finalized(tmp_path: Path) -> None:
-    path = tmp_path / "closed"
-    with executor(path, "subprocess") as workers:
-        assert workers.submit(use, 1).result() == 1
+    late = partial(write_late, tmp_path / "late", "late")  # it may begin, but not end
+    with WorkerExecutor(1, backend="subprocess", finalizer=late, shutdown_timeout=20) as workers:
+        assert workers.submit(abs, -1).result() == 1
         workers.kill_workers()
-    assert not path.exists()
+    assert not (tmp_path / "late").exists()
 
 
 def test_a_finalizer_that_fails_is_told() -> None:
