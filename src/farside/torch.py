@@ -28,11 +28,9 @@ from ._worker.loader import Batches, number_of_batches
 from .options import LoaderOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from typing_extensions import Unpack
-
-    from ._parent.async_results import Results
 
 __all__ = ["RemoteLoader", "data_loader"]
 
@@ -47,24 +45,6 @@ class RemoteLoader(RemoteIterable[Any]):
 
     dataset: Any
     batch_size: int | None
-    _told: ToldEpochs
-
-    def __iter__(self) -> Generator[Any, None, None]:
-        """Begin a pass; see `RemoteIterable`."""
-        self._told.check(self)
-        return super().__iter__()
-
-    def __aiter__(self) -> Results[Any]:
-        """Begin a pass, for ``async for``; see `RemoteIterable`."""
-        self._told.check(self)
-        return super().__aiter__()
-
-    def in_thread(
-        self, prepare: Callable[[Any], Any] | None = None, *, ahead: int = 2
-    ) -> Generator[Any, None, None]:
-        """Begin a pass whose items a thread takes; see `RemoteIterable`."""
-        self._told.check(self)
-        return super().in_thread(prepare, ahead=ahead)
 
 
 @takes(LoaderOptions)
@@ -174,8 +154,6 @@ def data_loader(
         identity = length_of(dataset), size, shuffled, drops_last
         identity += () if chosen is None else ((order, samples),)
         rest["buffer_size"] = _with_ends(rest["buffer_size"])
-    inner = {f"sampler of the {order.partition('=')[0]}": getattr(chosen, "sampler", None)}
-    told = ToldEpochs({**samplers, **inner})
     decisive = (order.partition("=")[0] or "shuffle") if indexed else "num_workers"
     loader = iterate_shards(
         Batches.__call__,
@@ -192,10 +170,10 @@ def data_loader(
         unit=("batch" if size else "sample") if indexed else None,
         identity=identity,
         same=f"data set, {decisive}, batch_size and drop_last",
+        before_pass=ToldEpochs(samplers).check,
         kind=RemoteLoader,
     )
     loader.dataset, loader.batch_size = dataset, None if batch_sampler is not None else size
-    loader._told = told  # noqa: SLF001  it is made here
     return loader
 
 

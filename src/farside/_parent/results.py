@@ -29,7 +29,7 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
     """
     client.check_home()
     client.check_not_stepping()
-    client.sequence.check()
+    client.sequence.check(client.core.epoch)
 
     begun: list[int] = []
     given_up = False

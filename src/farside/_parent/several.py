@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
@@ -45,6 +45,7 @@ def iterate_shards(
     unit: str | None = None,
     identity: Any = None,
     same: str | None = None,
+    before_pass: Callable[[int], object] | None = None,
     kind: type[R] = RemoteIterable,  # type: ignore[assignment]  # python/mypy#3737
 ) -> R:
     """Check what the user gave, and start the workers.
@@ -52,7 +53,8 @@ def iterate_shards(
     `unit` is the name of a shard in messages. If it is given, each shard has one item,
     `cycle_length` only decides which worker makes it, and all ranks have the same number of shards.
     The fingerprint is made of `identity` instead of the shards, if that is given; `same` is its
-    name in messages, which call a shard a part then. The result is of the class `kind`.
+    name in messages, which call a shard a part then. `before_pass` is called with the epoch of each
+    pass that begins. The result is of the class `kind`.
     """
     check_callable("fn", fn, "a function that takes a shard")
     check_setup(setup)
@@ -93,6 +95,7 @@ def iterate_shards(
         unit=unit,
         noun=noun,
         contents=contents,
+        before_pass=before_pass,
     )
     return kind(*several, sequence=sequence)
 

@@ -52,11 +52,10 @@ class Stats:
             that continue where another one was. They report this now and then.
         items_to_skip: how many such items are left, as far as workers have reported.
         skip_seconds: how long that has taken so far: of several workers, the slowest.
-        workers: with several workers, the figures of each: its name, how long it has waited, what
-            is buffered here of its items, its shared memory, `transfer_seconds`, and what it makes
-            again. The others are not known and stay 0, so its `bottleneck` says nothing: see
-            `slowest`. The figures above are those of all together; `worker_wait_seconds` is the
-            mean.
+        workers: with several workers, the figures of each: its name, its wait, its buffered items,
+            its shared memory, `transfer_seconds`, and what it makes again. The others stay 0, so
+            its `bottleneck` says nothing: see `slowest`. The figures above are those of all
+            together; `worker_wait_seconds` is the mean.
         name: the name of one of several workers.
 
     Example:
@@ -121,7 +120,6 @@ class Stats:
         if self.name:  # one of several workers: only some of its figures are known
             return self._of_one_worker()
         rate = self.items / self.elapsed_seconds if self.elapsed_seconds else 0.0
-        limit = _limit(self.buffer_size)
         waited = f"the parent waited {self._share(self.parent_wait_seconds)}"
         if self.transfer_seconds:
             waited += f" (of it for the way: {self._share(self.transfer_seconds)})"
@@ -133,17 +131,16 @@ class Stats:
             f"{_count(self.passes, 'pass', 'passes')}, "
             f"{_time(self.elapsed_seconds)}, {rate:.0f} items/s\n"
             f"bottleneck: {self.bottleneck} ({waited})\n"
-            f"buffer: {self._of_buffer()}; limit: {limit}\n"
+            f"buffer: {self._of_buffer()}; limit: {_limit(self.buffer_size)}\n"
             f"arena: {self._of_arena()}\n"
             f"start: {_time(self.startup_seconds)}{keep}{self._of_skips()}{self._of_workers()}"
         )
 
     def _of_one_worker(self) -> str:
-        waited = f"{self.name}: it waited {_time(self.worker_wait_seconds)}"
-        if self.transfer_seconds:
-            waited += f", and {_time(self.transfer_seconds)} were for the way of its items"
+        way = f", and {_time(self.transfer_seconds)} were for the way of its items"
+        waited = f"it waited {_time(self.worker_wait_seconds)}{way * bool(self.transfer_seconds)}"
         memory = f"buffer: {self._of_buffer()}\narena: {self._of_arena()}"
-        return f"{waited}\n{memory}{self._of_skips()}"
+        return f"{self.name}: {waited}\n{memory}{self._of_skips()}"
 
     def _of_buffer(self) -> str:
         here, size = _count(self.buffered_items, "item"), size_text(self.buffered_bytes)

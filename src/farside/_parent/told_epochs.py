@@ -14,19 +14,21 @@ from .notes import warn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .iterable import RemoteIterable
-
 
 class ToldEpochs:
-    """The samplers that a loop may tell an epoch, by their names for messages."""
+    """The samplers that a loop may tell an epoch, and those inside, by their names for messages."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        self._samplers = {n: each for n, each in given.items() if hasattr(each, "set_epoch")}
+        inside = {
+            f"sampler of the {n}": getattr(each, "sampler", None) for n, each in given.items()
+        }
+        both = {**given, **inside}
+        self._samplers = {n: each for n, each in both.items() if hasattr(each, "set_epoch")}
 
-    def check(self, loader: RemoteIterable[Any]) -> None:
+    def check(self, epoch: int) -> None:
         """Warn, once, if a sampler was told another epoch than that of the pass that begins."""
         for name, sampler in self._samplers.items():
-            told, epoch = _epoch_of(sampler), loader.epoch
+            told = _epoch_of(sampler)
             # Each begins with 0. And a loop may begin the next pass before it tells its epoch.
             if told is not None and told not in {0, epoch - 1, epoch}:
                 self._samplers = {}

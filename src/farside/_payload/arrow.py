@@ -29,12 +29,16 @@ def reduce_array(array: Any) -> Reduced:
     try:
         more = array.get_total_buffer_size() - _HIDDEN_BYTES
         hides = more > 0 and more > 2 * array.nbytes  # last: `nbytes` takes pyarrow longer
-        # pyarrow would return a single array as it is.
-        join = sys.modules["pyarrow.lib"].concat_arrays
-        shown = join([array, array.slice(0, 0)]) if hides else array
+        shown = copied(array) if hides else array
     except Exception:  # pyarrow lacks it for this type
         shown = array
     return reduce_by_default(shown)
+
+
+def copied(array: Any) -> Any:
+    """Return a copy of what an array shows."""
+    # pyarrow would return a single array as it is.
+    return sys.modules["pyarrow.lib"].concat_arrays([array, array.slice(0, 0)])
 
 
 def reduce_table(table: Any) -> Reduced:

@@ -21,7 +21,7 @@ def reduce_array(array: Any) -> Reduced:
     """Reduce an array, or one of a subclass that pickles likewise."""
     cls = type(array)
     if cls in dispatch_table:  # copyreg's, which pickle asks only after our table
-        return dispatch_table[cls](array)
+        return reduce_by_default(array)
     if cls is ndarray:
         return _reduce_plain(array)
     if cls is getattr(sys.modules["numpy"], "memmap", None):

@@ -15,6 +15,7 @@ from copyreg import dispatch_table
 from struct import Struct
 from typing import Any
 
+from .arrow import copied
 from .reducers import Reduced, keep, of_users, reduce_by_default
 
 _END = Struct("=q")  # where a string ends, in Arrow's memory
@@ -124,8 +125,7 @@ def reduce_strings(strings: Any) -> Reduced:
     piece = pieces.chunk(0)
     if not _is_whole(piece):
         # A slice shares the buffers of the whole, and what is beside the slice must not cross.
-        # Arrow would return a single array as it is.
-        piece = sys.modules["pyarrow"].concat_arrays([piece, piece.slice(0, 0)])
+        piece = copied(piece)
     buffers = [None if each is None else pickle.PickleBuffer(each) for each in piece.buffers()]
     return rebuild_strings, (strings.dtype, len(piece), piece.null_count, buffers)
 

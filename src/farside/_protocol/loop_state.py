@@ -223,20 +223,7 @@ def merge(states: Sequence[Any]) -> dict[str, Any]:
     if not checked:
         raise ValueError("states is empty; pass the states of all ranks")
     first = checked[0]
-    if len(checked) > 1 and first["kind"] == "inputs":
-        raise ValueError(
-            f"the states are those of iterables made by {_KINDS['inputs']}, whose inputs have no "
-            "ranks, so they cannot be merged; load the state of each rank in that rank again, with "
-            "the same number of ranks, or call the function in the shards of iterate_in_workers"
-        )
-    for key in _SAME:
-        several = {repr(each[key]) for each in checked}
-        if len(several) > 1:
-            raise ValueError(
-                f"the states differ in {key}: {' and '.join(sorted(several))}; pass those that the "
-                "ranks of one job had at the same time"
-                + (": all in the same epoch" if key == "epoch" else "")
-            )
+    _check_alike(checked)
     ranks = sorted(rank for each in checked for rank in each["ranks"])
     if ranks != list(range(first["world_size"])):
         raise ValueError(
@@ -256,6 +243,24 @@ def merge(states: Sequence[Any]) -> dict[str, Any]:
             [rank + row[0] * size, *row[1:]] for rank, state in of_each for row in state[key]
         )
     return merged
+
+
+def _check_alike(states: Sequence[dict[str, Any]]) -> None:
+    """Check that all states are those of one job, at the same time."""
+    if len(states) > 1 and states[0]["kind"] == "inputs":
+        raise ValueError(
+            f"the states are those of iterables made by {_KINDS['inputs']}, whose inputs have no "
+            "ranks, so they cannot be merged; load the state of each rank in that rank again, with "
+            "the same number of ranks, or call the function in the shards of iterate_in_workers"
+        )
+    for key in _SAME:
+        several = {repr(each[key]) for each in states}
+        if len(several) > 1:
+            raise ValueError(
+                f"the states differ in {key}: {' and '.join(sorted(several))}; pass those that the "
+                "ranks of one job had at the same time"
+                + (": all in the same epoch" if key == "epoch" else "")
+            )
 
 
 def _short(value: object) -> str:

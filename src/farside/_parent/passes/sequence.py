@@ -128,8 +128,8 @@ class ItemSequence:
         """Record that a pass has begun. Up to here, an exception leaves the state as it was."""
         self._loaded, self._passes = None, [delivery, *self._passes[:1]]
 
-    def check(self) -> None:
-        """Check that a pass can begin; see `Shards.check`."""
+    def check(self, begun: int) -> None:
+        """Check that a pass can begin, after `begun` others; see `Shards.check`."""
 
     def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002  most have none
         """Return the shard that a worker is at, as far as the loop has got; None if at none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..._protocol.order import Place, Sharding, Turns, count_of, join_ranges, order_of
@@ -62,6 +62,7 @@ class Shards(ItemSequence):
         unit: what a shard is called, if each has one item.
         noun: what it is called in any case.
         contents: the shards as the user gave them; None if they are only numbers.
+        before_pass: called with the epoch of each pass that begins.
     """
 
     kind = "shards"
@@ -79,8 +80,10 @@ class Shards(ItemSequence):
         unit: str | None = None,
         noun: str = "shard",
         contents: Sequence[Any] | None = None,
+        before_pass: Callable[[int], object] | None = None,
     ) -> None:
         super().__init__(given, sharding)
+        self._before_pass = before_pass
         self._counting = counting
         self._contents = contents
         self._workers = count
@@ -119,7 +122,7 @@ class Shards(ItemSequence):
             state["cycle_length"], state["turn"] = 1, 0
         return state
 
-    def check(self) -> None:
+    def check(self, begun: int) -> None:
         """Raise ValueError if each rank would shuffle in another way."""
         sharding, given = self._sharding, self._given
         drawn = not given.seed_given and sharding.seed == given.seed
@@ -129,6 +132,8 @@ class Shards(ItemSequence):
                 "would shuffle in another way, and some shards be read twice and others never; "
                 "pass the same seed to each rank"
             )
+        if self._before_pass is not None:
+            self._before_pass(self.epoch(begun))
 
     def part(self, delivery: Delivery, index: int) -> Part | None:
         order = order_of(self._sharding, delivery.epoch)
