@@ -15,9 +15,9 @@ from farside._memory.parts import ALIGN, SHARED_BYTES, parts_of, runs, size, tog
 )
 def test_contents_come_back_from_aligned_positions(sizes: list[int]) -> None:
     contents = [bytes([number % 256]) * nbytes for number, nbytes in enumerate(sizes)]
-    parts = together([memoryview(each) for each in contents])
+    parts, nbytes = together([memoryview(each) for each in contents])
     place = bytearray(b"".join(parts))
-    assert len(place) == size(parts)
+    assert len(place) == size(parts) == nbytes
     found = parts_of(place, sizes)
     assert [bytes(each) for each in found] == contents
     lengths = [-(-nbytes // ALIGN) * ALIGN for nbytes in sizes]
@@ -31,7 +31,7 @@ def test_contents_come_back_from_aligned_positions(sizes: list[int]) -> None:
 
 def test_one_of_a_whole_number_of_lines_needs_no_padding() -> None:
     view = memoryview(bytes(2 * ALIGN))
-    assert together([view]) == [view]
+    assert together([view]) == ([view], 2 * ALIGN)
 
 
 @pytest.mark.parametrize("sizes", [[11], [5, 5], [-1], [10, 0]])

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIDE = 400
-ma: Any = np.ma  # its functions have no types
 
 
 def image(dtype: str = "u1", channels: int = 3, side: int = SIDE) -> Any:
@@ -126,54 +125,6 @@ def test_the_same_array_twice_is_one(way: Way) -> None:
     crop = ARRAYS["crop"]
     got = way.carry([crop, crop])
     assert got[0] is got[1]
-
-
-MASKED: dict[str, Any] = {
-    "plain": ma.masked_array(np.arange(9000), np.arange(9000) % 2 == 0, fill_value=-7),
-    "no mask": ma.masked_array(np.arange(9000)),
-    "hard": ma.masked_array(np.arange(9000.0), np.arange(9000) % 3 == 0, hard_mask=True),
-    "dates": ma.masked_array(dates("M8[s]"), np.arange(20_000) % 3 == 0),
-    "crop": ma.masked_array(image(), image() % 2 == 0)[5:300, ::-1],
-    "structured": ma.masked_array([(1, 2.0)] * 3000, [(True, False)] * 3000, "i4, f8"),
-    "objects": ma.masked_array(["a", None] * 3000, [True, False] * 3000, object),
-    "nothing": ma.masked_array([]),
-}
-
-
-@pytest.mark.parametrize("array", MASKED.values(), ids=MASKED)
-def test_masked_arrays(way: Way, array: Any) -> None:
-    got = way.carry([array])[0]
-    assert type(got) is np.ma.MaskedArray
-    assert (got.dtype, got.shape) == (array.dtype, array.shape)
-    assert np.array_equal(ma.getmaskarray(got), ma.getmaskarray(array))
-    assert got.tolist() == array.tolist()
-    assert np.array_equal(got.data, array.data)
-    assert repr(got.fill_value) == repr(pickle.loads(pickle.dumps(array)).fill_value)
-    if array.dtype.names is None and not array.dtype.hasobject:
-        assert got.hardmask == array.hardmask
-        assert (got.mask is np.ma.nomask) == (array.mask is np.ma.nomask)
-    if got.size:
-        got[0] = array[1]
-        got.data[0] = array.data[1]
-
-
-def test_what_is_masked_can_be_shown(way: Way) -> None:
-    got = way.carry([MASKED["plain"]])[0]
-    got[0] = 5
-    assert got[0] == 5
-    assert not got.mask[0]
-    assert got.filled()[2] == -7
-
-
-class SubMasked(np.ma.MaskedArray[Any, Any]):
-    """It pickles as NumPy says."""
-
-
-def test_subclasses_are_left_to_numpy(way: Way) -> None:
-    sent: Any = np.arange(9000).view(SubMasked)
-    got = way.carry([sent])[0]
-    assert type(got) is SubMasked
-    assert np.array_equal(got, sent)
 
 
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])

@@ -89,16 +89,17 @@ def size(parts: Sequence[Part | Scattered]) -> int:
     return nbytes
 
 
-def together(views: Sequence[Any]) -> list[Any]:
-    """Return the parts of contents that share a place."""
+def together(views: Sequence[Any]) -> tuple[list[Any], int]:
+    """Return the parts of contents that share a place, and how many bytes they have."""
     parts: list[Any] = []
-    pad = 0
+    nbytes = pad = 0
     for view in views:
         if pad:
             parts.append(_PADS[:pad])
         parts.append(view)
-        pad = -len(view) % ALIGN
-    return parts
+        nbytes += pad + len(view)
+        pad = -nbytes % ALIGN
+    return parts, nbytes
 
 
 def runs(sizes: Sequence[int]) -> list[slice]:

@@ -2,7 +2,8 @@
 
 Without its contents, the pickle of an array depends on the type of its elements, its shape, and
 whether it is writable. So the encoder and the decoder keep such pickles. An array whose memory has
-gaps, or is read backwards, is copied into order. Imported only if NumPy already is.
+gaps, or is read backwards, is copied into order. Dates and time spans cross as the integers that
+they are. Imported only if NumPy already is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy import empty, frombuffer, ndarray
 
 from .._memory.allocate import allocate
 from .._memory.parts import BLOCK_BYTES, Scattered
-from .reducers import MOST_KEPT, keep, of_users
+from .reducers import MOST_KEPT, Reduced, keep, of_users
 
 OF_OTHERS = 2  # ``isbuiltin`` of a type that another library has registered, such as bfloat16
 _LARGE = 1 << 19  # copies of at least so many bytes go into the arena: new memory takes longer
@@ -54,10 +55,14 @@ class Templates:
         dtype = array.dtype
         known = self._types.get(id(dtype))
         if known is None:
-            if not is_plain(dtype) or len(self._types) >= MOST_KEPT:
+            known = dtype, dtype.str
+            if is_of_times(dtype):  # not kept: each array may have such a type of its own
+                array = array.view("i8")  # NumPy exports no buffer of times
+            elif is_plain(dtype) and len(self._types) < MOST_KEPT:
+                # As long as a dtype is kept, no other object has its id. There are few such types.
+                self._types[id(dtype)] = known
+            else:
                 return None
-            # As long as a dtype is kept, no other object has its id. There are few such types.
-            known = self._types[id(dtype)] = dtype, dtype.str
         flags = array.flags
         if not flags.c_contiguous:
             if flags.f_contiguous or axes_in_order(array) is not None:
@@ -83,7 +88,8 @@ def load(stream: bytes, buffer: Any) -> Any:
     made = pickle.loads(stream, buffers=[buffer])
     if type(made) is ndarray and stream not in _known:
         # User code may rebuild an array in its own way. Then this is not NumPy's pickle of it.
-        alike = made.flags.c_contiguous and is_plain(made.dtype) and _describe(made) == stream
+        plain = is_plain(made.dtype) or is_of_times(made.dtype)
+        alike = made.flags.c_contiguous and plain and _describe(made) == stream
         found = (made.dtype, made.shape, not made.flags.writeable) if alike else None
         keep(_known, stream, found)
     return made
@@ -103,8 +109,29 @@ def is_plain(dtype: Any) -> bool:
     return of_numpy and dtype.isnative and dtype.metadata is None
 
 
+def is_of_times(dtype: Any) -> bool:
+    """Tell whether elements are dates or time spans, in native byte order, without metadata."""
+    return dtype.kind in "mM" and dtype.isnative and dtype.metadata is None
+
+
+class _Times:
+    """An array of dates or time spans, which pickles as the integers that they are."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __reduce__(self) -> Reduced:
+        return rebuild_view, (self._array.view("i8"), self._array.dtype.str)
+
+
+def rebuild_view(array: Any, kind: Any) -> Any:
+    """View an array as the dtype, or as the subclass, that it had before it crossed."""
+    return array.view(kind)
+
+
 def _describe(array: Any) -> bytes:
-    return pickle.dumps(array, 5, buffer_callback=lambda _: None)
+    thing = _Times(array) if array.dtype.kind in "mM" else array
+    return pickle.dumps(thing, 5, buffer_callback=lambda _: None)
 
 
 def axes_in_order(array: Any) -> list[int] | None:
@@ -135,7 +162,7 @@ def in_order(array: Any) -> Any:
 
 
 def _copy_into(array: Any, memory: memoryview) -> None:
-    _copy(frombuffer(memory, array.dtype).reshape(array.shape), array)
+    _copy(ndarray(array.shape, array.dtype, memory), array)
 
 
 def _copy(to: Any, source: Any) -> None:

@@ -121,8 +121,9 @@ class Encoder:
             # What is lent lies in the item's own memory until it is sent.
             copies = self._arena is not None and not self._arena.lends
             self._templates = Templates(scatters=copies)
-            self._samples, self._of_samples = Samples(self._templates), (dict, tuple, list)
-            self._array = array
+            self._samples, self._array = Samples(self._templates), array
+        if self._samples is not None:
+            self._of_samples = self._samples.kinds()
 
     def _dump_by_value(self, item: object, error: BaseException) -> None:
         """Pickle an item with cloudpickle, which accepts more, after plain pickling has failed."""
@@ -151,23 +152,32 @@ class Encoder:
         self, form: Form | None, written: int, buffers: Sequence[memoryview | Scattered]
     ) -> Stored:
         """Store buffers, beside a form of so many bytes, or else beside `_chunks`."""
-        nbytes = written + sum(map(len, buffers))
+        contents = sum(map(len, buffers))
+        nbytes, count = written + contents, len(buffers)
         arena = self._arena
         copies = arena is None or not (arena.lends or arena.allocations)  # all contents are copied
-        together = len(buffers) if nbytes < _TOGETHER_BYTES and copies else 1
-        each = max(together, -(-len(buffers) // (ITEM_REFS - 1)))  # how many buffers share a block
-        places: list[Any] = []
+        together = count if nbytes < _TOGETHER_BYTES and copies else 1
+        each = max(1, together, -(-count // (ITEM_REFS - 1)))  # how many buffers share a block
+        first: Any = form
+        refs: list[Ref] = []
+        inside = 0  # bytes in the arena
         try:
-            places.append(self._place(self._chunks, written) if form is None else form)
-            if each > 1:
-                starts = range(0, len(buffers), each)
-                places.extend(self._place_together(buffers[at : at + each]) for at in starts)
-            else:
-                places.extend(self._place_alone(each) for each in buffers)
-            inside = sum([_in_arena(place) for place in places])
-            return Stored(places, nbytes, _refs_in(places), inside)
+            if first is None:
+                first = self._place(self._chunks, written)
+                if type(first) is Ref:
+                    refs.append(first)
+                    inside = written
+            places = [first]
+            for run in [buffers[at : at + each] for at in range(0, count, each)]:
+                place = self._place_alone(run[0]) if each == 1 else self._place_together(run)
+                places.append(place)
+                ref = place.place if type(place) is Group else place
+                if type(ref) is Ref:
+                    refs.append(ref)
+                    inside += sum(map(len, run))  # without the gaps of a group
+            return Stored(places, nbytes, refs, inside)
         except BaseException:  # what is left would become a part of the next item
-            self._free(_refs_in(places))
+            self._free(refs)
             self._renew()
             raise
 
@@ -188,10 +198,10 @@ class Encoder:
         self._dump, self._forget = pickler.dump, pickler.clear_memo
 
     def _place_together(self, views: Sequence[Any]) -> Group:
-        parts = together(views)
+        parts, nbytes = together(views)
         if len(parts) == 1:
             parts.append(b"")  # two parts are always copied, even from granted memory
-        return Group(self._place(parts, size(parts)), list(map(len, views)))
+        return Group(self._place(parts, nbytes), [*map(len, views)])
 
     def _place_alone(self, buffer: Any) -> Place | bytearray:
         nbytes = len(buffer)
@@ -208,18 +218,6 @@ class Encoder:
 def _copied(parts: Sequence[Any], nbytes: int) -> pickle.PickleBuffer:  # noqa: ARG001
     """Copy a payload: the next item may be begun before the frame is sent. It stays writable."""
     return pickle.PickleBuffer(joined(parts))
-
-
-def _in_arena(place: Any) -> int:
-    """Return how many bytes of a place are in the arena, without the gaps of a group."""
-    if type(place) is Group:
-        return sum(place.sizes) if type(place.place) is Ref else 0
-    return place.nbytes if type(place) is Ref else 0
-
-
-def _refs_in(places: Sequence[Place | Group]) -> list[Ref]:
-    whole = [each.place if type(each) is Group else each for each in places]
-    return [place for place in whole if type(place) is Ref]
 
 
 def _offer(buffers: list[memoryview], buffer: pickle.PickleBuffer) -> bool:

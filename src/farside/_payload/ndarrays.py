@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy import frombuffer, ndarray
 
-from .arrays import OF_OTHERS, axes_in_order, in_order, is_plain
+from .arrays import OF_OTHERS, axes_in_order, in_order, is_plain, rebuild_view
 from .reducers import Reduced, reduce_by_default
 
 
@@ -55,11 +55,6 @@ def rebuild_plain(contents: Any, kind: str, shape: tuple[int, ...]) -> Any:
 
 def rebuild_transposed(dense: Any, axes: list[int]) -> Any:
     return dense.transpose(sorted(range(len(axes)), key=axes.__getitem__))
-
-
-def rebuild_view(array: Any, kind: Any) -> Any:
-    """View an array as the dtype, or as the subclass, that it had before it crossed."""
-    return array.view(kind)
 
 
 def reduce_masked(array: Any) -> Reduced:

@@ -21,7 +21,7 @@ import struct
 from _thread import RLock
 from sys import modules
 
-from .._memory.parts import ALIGN, parts_of, runs, size, together
+from .._memory.parts import ALIGN, parts_of, runs, together
 from . import handlers
 from .reducers import Table, table_of_items
 
@@ -162,8 +162,7 @@ def _store(arena: Arena, views: list[memoryview]) -> list[Ref] | None:
     """Copy buffers into blocks of the arena; None: there is no room for all."""
     refs: list[Ref] = []
     for run in runs(list(map(len, views))):
-        contents = together(views[run])
-        ref = arena.store(contents, size(contents))
+        ref = arena.store(*together(views[run]))
         if ref is None:
             for each in refs:
                 arena.free(each)
@@ -179,7 +178,7 @@ def _table(data: bytes, views: Sequence[memoryview]) -> bytes:
 
 def _join(data: bytes, views: Sequence[memoryview]) -> list[Part]:
     table = _table(data, views)
-    return [table, data, bytes(-(len(table) + len(data)) % ALIGN), *together(views)]
+    return [table, data, bytes(-(len(table) + len(data)) % ALIGN), *together(views)[0]]
 
 
 _importing = RLock()

@@ -4,19 +4,21 @@ A *sample* is a dictionary, a list or a tuple that holds plain NumPy arrays, and
 plain values: an image with its label, say. It crosses as a *form* and the contents of its arrays. A
 form is a *layout*, which alike samples share, and the values, with a description in the place of
 each array. A layout is the names of the values, or else the type of the sample; the places of the
-arrays among the values; and those of NumPy's numbers, which cross as arrays without axes. Imported
-only if NumPy already is.
+arrays among the values; and those of NumPy's numbers, which cross as arrays without axes. A masked
+array crosses as a sample of its data and its mask. Imported only if NumPy already is.
 """
 
 from __future__ import annotations
 
 from copyreg import dispatch_table
+from sys import modules
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from numpy import asarray, dtype, ndarray
 
 from .._memory.parts import BLOCK_BYTES
 from .arrays import on_buffer
+from .ndarrays import rebuild_masked
 from .plain import ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT, WIDE
 from .reducers import keep, of_users
 
@@ -34,13 +36,19 @@ _KINDS = frozenset({ndarray, int, str, *ATOMS, *_NUMBERS})
 _MOST_VALUES = 64  # of a sample
 _MOST_NUMBERS = 2  # of NumPy: a pickler takes less time for more
 _ARRAY_BYTES = 40  # that a description takes in a pickle, for each axis 9 more
+_STR = {str}
+
+
+_HOLDERS = dict, tuple, list
+_MASKED = "masked"
 
 
 class _Plan(NamedTuple):
     """What to do with samples whose values have the same names and types."""
 
     layout: Layout
-    arrays: tuple[int, ...]  # the places of arrays and numbers
+    large: tuple[int, ...]  # the places of arrays, one of which has to be large
+    arrays: tuple[int, ...]  # those, and the places of numbers
     texts: tuple[int, ...]
     integers: tuple[int, ...]
     nbytes: int  # of the layout, and of the values beside arrays and characters
@@ -53,55 +61,78 @@ class Samples:
         self._contents = templates.contents
         self._plans: dict[Any, _Plan] = {}
 
+    def kinds(self) -> tuple[type, ...]:
+        """Return the types that a sample may have."""
+        masked = getattr(modules.get("numpy.ma"), "MaskedArray", None)
+        return _HOLDERS if masked is None else (*_HOLDERS, masked)
+
     def take_apart(self, item: Any) -> tuple[Form, int, list[memoryview | Scattered]] | None:
         """Return the form, how many bytes it has at most, and the contents of the arrays.
 
         Return None if the item has to be pickled as usual, or has no large array.
         """
-        named = type(item) is dict
-        kinds = {*map(type, item.values() if named else item)}
-        if ndarray not in kinds or not _KINDS.issuperset(kinds) or len(item) > _MOST_VALUES:
+        names: tuple[str, ...] | str
+        if type(item) not in _HOLDERS:
+            names, values = _MASKED, _parts_of_masked(item)
+        elif len(item) > _MOST_VALUES:
             return None
-        if named:
+        elif type(item) is dict:
             item = item.copy()  # another thread may change it meanwhile
-        values = [*item.values()] if named else [*item]
-        # Pickling small arrays takes less time than all this.
-        if True not in [type(each) is ndarray and each.nbytes >= BLOCK_BYTES for each in values]:
-            return None
-        plan = self._plan((*item,) if named else type(item).__name__, values)
+            names, values = (*item,), [*item.values()]
+        else:
+            names, values = type(item).__name__, [*item]
+        plan = self._find_plan(names, values)
         nbytes = 0 if plan is None else _bytes_of(plan, values)
         if plan is None or not nbytes:
             return None
         views: list[memoryview | Scattered] = []
         for place in plan.arrays:
-            array = asarray(values[place])
+            array = values[place]
+            if type(array) is not ndarray:
+                array = asarray(array)
             found = self._contents(array)
             if found is None:
                 return None
             view, code = found
             values[place] = code, array.shape, view.readonly
             views.append(view)
-            nbytes += _ARRAY_BYTES + 9 * array.ndim
         return (plan.layout, values), nbytes, views
 
-    def _plan(self, names: tuple[str, ...] | str, values: list[Any]) -> _Plan | None:
+    def _find_plan(self, names: tuple[str, ...] | str, values: list[Any]) -> _Plan | None:
         """Return a plan; None if this is no sample, or others say how to pickle a part of it."""
-        named = type(names) is tuple
-        if named and ({*map(type, names)} != {str} or max(map(len, names)) >= STR_LIMIT):
-            return None
         kinds = (*map(type, values),)
+        if not _KINDS.issuperset(kinds) or ndarray not in kinds:
+            return None
+        if type(names) is tuple and {*map(type, names)} != _STR:
+            return None  # first: no key of the user's is compared
         if not (_KINDS.isdisjoint(of_users) and _KINDS.isdisjoint(dispatch_table)):
             return None
-        plan = self._plans.get((names, kinds))
-        if plan is None and _KINDS.issuperset(kinds):
-            arrays, numbers = _places(kinds, {ndarray}), _places(kinds, _NUMBERS)
-            if len(numbers) > _MOST_NUMBERS:
-                return None
-            texts, integers = _places(kinds, {str}), _places(kinds, {int})
-            nbytes = ATOM_BYTES * len(values) + WIDE * sum(map(len, names))
-            plan = _Plan((names, arrays, numbers), arrays + numbers, texts, integers, nbytes)
-            keep(self._plans, (names, kinds), plan)
-        return plan
+        return self._plans.get((names, kinds)) or self._plan(names, kinds)
+
+    def _plan(self, names: tuple[str, ...] | str, kinds: tuple[type, ...]) -> _Plan | None:
+        """Make a plan; return None if there is none for values of these names and types."""
+        arrays, numbers = _places(kinds, {ndarray}), _places(kinds, _NUMBERS)
+        long = type(names) is tuple and max(map(len, names)) >= STR_LIMIT
+        if long or len(numbers) > _MOST_NUMBERS:
+            return None
+        texts, integers = _places(kinds, _STR), _places(kinds, {int})
+        nbytes = ATOM_BYTES * len(kinds) + WIDE * sum(map(len, names))
+        nbytes += _ARRAY_BYTES * len(arrays + numbers)
+        plan = _Plan((names, arrays, numbers), arrays, arrays + numbers, texts, integers, nbytes)
+        return keep(self._plans, (names, kinds), plan)  # type: ignore[no-any-return]
+
+
+def _parts_of_masked(array: Any) -> list[Any]:
+    """Return the data of a masked array, its mask, and whether that is hard.
+
+    Return an empty list if it has more, or others say how to pickle it.
+    """
+    kind = type(array)
+    usual = array._fill_value is None and array.baseclass is ndarray  # noqa: SLF001
+    if not usual or kind in of_users or kind in dispatch_table:
+        return []
+    mask = array.mask
+    return [array.data, mask if type(mask) is ndarray else None, array.hardmask]
 
 
 def _places(kinds: tuple[type, ...], wanted: Collection[type]) -> tuple[int, ...]:
@@ -109,11 +140,17 @@ def _places(kinds: tuple[type, ...], wanted: Collection[type]) -> tuple[int, ...
 
 
 def _bytes_of(plan: _Plan, values: list[Any]) -> int:
-    """Return how many bytes a form has beside its arrays; 0 if the sample has to be pickled."""
+    """Return how many bytes a form has at most; 0 if the sample has to be pickled."""
+    nbytes, large = plan.nbytes, 0
+    for place in plan.large:
+        array = values[place]
+        nbytes += 9 * array.ndim
+        large |= array.nbytes >= BLOCK_BYTES
+    if not large:
+        return 0  # pickling small arrays takes less time than all this
     arrays = plan.arrays
     if len(arrays) > 1 and len({id(values[place]) for place in arrays}) < len(arrays):
         return 0  # an array at two places has to arrive as one
-    nbytes = plan.nbytes
     for place in plan.texts:
         characters = len(values[place])
         if characters >= STR_LIMIT:
@@ -135,4 +172,7 @@ def put_together(form: Form, contents: list[Any]) -> Any:
         values[place] = values[place][()]
     if type(names) is tuple:
         return dict(zip(names, values, strict=True))
+    if names == _MASKED:
+        data, mask, hard = values
+        return rebuild_masked(data, mask, None, hard)
     return values if names == "list" else (*values,)
