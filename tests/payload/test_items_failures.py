@@ -211,16 +211,16 @@ def test_what_could_not_be_stored_is_no_part_of_the_next_item(
 ) -> None:
     """It has been pickled, and finds no memory, or is interrupted; after some of its parts."""
     lost = {number: np.zeros(80_000 // 8) for number in range(count)}  # two have a block each
-    store, calls = roomy.encoder._place, []
+    put, calls = roomy.encoder._put, []
 
-    def place(parts: Any, nbytes: int) -> Any:
+    def strike(parts: Any, nbytes: int) -> Any:
         calls.append(parts)
-        if len(calls) == min(count, 2) + 1:
+        if len(calls) == min(count, 2):
             raise error
-        return store(parts, nbytes)
+        return put(parts, nbytes)
 
     with monkeypatch.context() as patch:
-        patch.setattr(roomy.encoder, "_place", place)
+        patch.setattr(roomy.encoder, "_put", strike)
         with pytest.raises(error):
             roomy.encoder.encode(lost)
     assert roomy.blocks

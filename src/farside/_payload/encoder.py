@@ -70,13 +70,13 @@ class Encoder:
             self._look_for_libraries()
         if self._chunks or self._buffers:  # an exception has struck in the middle of an item
             self._renew()
+        stored: Stored | None = None
         if type(item) is self._array and item.nbytes >= BLOCK_BYTES:  # type: ignore[attr-defined]
             stored = self._store_array(item)
-            if stored is not None:
-                return stored
-        found = self._samples.take_apart(item) if type(item) in self._of_samples else None
-        if found is not None:
-            return self._find_places(*found)
+        elif type(item) in self._of_samples:
+            stored = self._store_sample(item)
+        if stored is not None:
+            return stored
         try:
             self._dump(item)
             self._forget()
@@ -84,15 +84,9 @@ class Encoder:
                 pickling.refuse_main(self._chunks)
         except BaseException as error:
             self._dump_by_value(item, error)
-        chunks = self._chunks
-        pickled = chunks.pop()
-        if chunks or self._buffers or len(pickled) >= BLOCK_BYTES:
-            chunks.append(pickled)
-            if bytearray in map(type, chunks):
-                # This chunk is the user's own object, not a copy, and may have changed since.
-                self._renew()
-                self._chunks.append(pickling.dumps_by_reference(item, self._offer, self._table))
-            return self._store()
+        pickled = self._chunks.pop()
+        if self._chunks or self._buffers or len(pickled) >= BLOCK_BYTES:
+            return self._store(item, pickled)
         return pickled
 
     def _store_array(self, array: Any) -> Stored | None:
@@ -104,11 +98,27 @@ class Encoder:
         view, code = found
         key = code, array.shape, view.readonly
         stream = templates.streams.get(key) or templates.add(key, array)
+        return self._store_beside(stream, len(stream), view)
+
+    def _store_sample(self, item: Any) -> Stored | None:
+        """Store a sample as `samples` does; return None if the item has to be pickled as usual."""
+        found = self._samples.take_apart(item)
+        if found is None:
+            return None
+        form, written, views = found
+        if len(views) == 1:
+            return self._store_beside(form, written, views[0])
+        return self._find_places(form, written, views)
+
+    def _store_beside(
+        self, first: bytes | Form, written: int, view: memoryview | Scattered
+    ) -> Stored:
+        """Store a large buffer, beside a small pickle, or a form, of so many bytes."""
         nbytes = len(view)
         place = self._put([view], nbytes) or _copied([view], nbytes)
         if type(place) is not Ref:
-            return Stored([stream, place], len(stream) + nbytes)
-        return Stored([stream, place], len(stream) + nbytes, [place], nbytes)
+            return Stored([first, place], written + nbytes)
+        return Stored([first, place], written + nbytes, [place], nbytes)
 
     def _look_for_libraries(self) -> None:
         self._table.look_again()
@@ -138,12 +148,20 @@ class Encoder:
             raise error
         self._chunks.append(pickled)
 
-    def _store(self) -> Stored:
-        """Find a place for the contents of `_chunks` and `_buffers`, and empty both."""
-        written = size(self._chunks)
-        stored = self._find_places(None, written, self._buffers)
-        self._chunks.clear()
-        self._buffers.clear()
+    def _store(self, item: object, pickled: bytes) -> Stored:
+        """Find a place for the last chunk, `_chunks` and `_buffers`, and empty both."""
+        chunks, buffers = self._chunks, self._buffers
+        if len(buffers) == 1 and not chunks and len(pickled) < BLOCK_BYTES:  # the usual case
+            return self._store_beside(pickled, len(pickled), buffers.pop())
+        chunks.append(pickled)
+        if bytearray in map(type, chunks):
+            # This chunk is the user's own object, not a copy, and may have changed since.
+            self._renew()
+            chunks.append(pickling.dumps_by_reference(item, self._offer, self._table))
+        written = size(chunks)
+        stored = self._find_places(None, written, buffers)
+        chunks.clear()
+        buffers.clear()
         if written >= _RENEW_BYTES:
             self._renew()
         return stored
@@ -170,11 +188,11 @@ class Encoder:
             places = [first]
             for run in [buffers[at : at + each] for at in range(0, count, each)]:
                 place = self._place_alone(run[0]) if each == 1 else self._place_together(run)
-                places.append(place)
                 ref = place.place if type(place) is Group else place
                 if type(ref) is Ref:
                     refs.append(ref)
                     inside += sum(map(len, run))  # without the gaps of a group
+                places.append(place)  # last: after an `if`, Python may jump back outside the `try`
             return Stored(places, nbytes, refs, inside)
         except BaseException:  # what is left would become a part of the next item
             self._free(refs)
