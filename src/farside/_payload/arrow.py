@@ -37,8 +37,10 @@ def reduce_array(array: Any) -> Reduced:
 
 def copied(array: Any) -> Any:
     """Return a copy of what an array shows."""
-    # pyarrow would return a single array as it is.
-    return sys.modules["pyarrow.lib"].concat_arrays([array, array.slice(0, 0)])
+    lib = sys.modules["pyarrow.lib"]
+    # pyarrow would return a single array as it is. Of views, it takes the texts of both arrays.
+    views = str(array.type) in {"string_view", "binary_view"}
+    return lib.concat_arrays([array, lib.nulls(0, array.type) if views else array.slice(0, 0)])
 
 
 def reduce_table(table: Any) -> Reduced:

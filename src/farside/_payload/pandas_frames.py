@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import pickle
 import sys
-from copyreg import dispatch_table
 from struct import Struct
 from typing import Any
 
 from .arrow import copied
-from .reducers import Reduced, keep, of_users, reduce_by_default
+from .reducers import Reduced, is_exactly, keep, reduce_by_default
 
 _END = Struct("=q")  # where a string ends, in Arrow's memory
 _MOST_NAMES = 32  # pandas pickles more names in less time than looking at each takes
@@ -32,7 +31,7 @@ _columns: dict[bytes, Any] = {}  # the receiving side's: columns by their pickle
 def reduce_frame(frame: Any) -> Reduced:
     pandas = sys.modules["pandas"]
     plain = (
-        _is_exactly(frame, pandas.DataFrame)
+        is_exactly(frame, pandas.DataFrame)
         and not (frame.attrs or frame._metadata)  # noqa: SLF001
         and frame.flags.allows_duplicate_labels
     )
@@ -48,16 +47,11 @@ def _has_internals(pandas: Any) -> bool:
 
 def _parts(manager: Any, pandas: Any) -> tuple[Any, ...]:
     columns, index = manager.axes
-    if _is_exactly(index, pandas.RangeIndex) and type(index.name) in {str, type(None)}:
+    if is_exactly(index, pandas.RangeIndex) and type(index.name) in {str, type(None)}:
         index = index.start, index.stop, index.step, index.name
-    if _is_exactly(columns, pandas.Index):
+    if is_exactly(columns, pandas.Index):
         columns = _pickled(columns, pandas)
     return columns, index, [(_where(block.mgr_locs), block.values) for block in manager.blocks]
-
-
-def _is_exactly(thing: Any, cls: type) -> bool:
-    """Tell whether something is of a class itself, and the user does not say how to pickle that."""
-    return type(thing) is cls and cls not in of_users and cls not in dispatch_table
 
 
 def _where(places: Any) -> tuple[int, int, int] | list[int]:
@@ -118,7 +112,7 @@ def rebuild_frame(columns: Any, index: Any, blocks: list[tuple[Any, Any]]) -> An
 def reduce_strings(strings: Any) -> Reduced:
     """Reduce a column of strings in memory of Arrow to its buffers, if they are in one piece."""
     pandas = sys.modules["pandas"]
-    own = _is_exactly(strings, pandas.arrays.ArrowStringArray) and _has_internals(pandas)
+    own = is_exactly(strings, pandas.arrays.ArrowStringArray) and _has_internals(pandas)
     pieces = strings._pa_array if own else None  # noqa: SLF001  there is no public way
     if pieces is None or pieces.num_chunks != 1 or not len(pieces):
         return reduce_by_default(strings)

@@ -120,6 +120,11 @@ def keep(kept: dict[Any, Any], key: Any, found: Any) -> Any:
     return found
 
 
+def is_exactly(thing: Any, cls: type) -> bool:
+    """Tell whether something is of a class itself, and the user does not say how to pickle that."""
+    return type(thing) is cls and cls not in of_users and cls not in copyreg.dispatch_table
+
+
 def reduce_by_default(thing: Any) -> Reduced:
     reducer = copyreg.dispatch_table.get(type(thing))  # the user may have registered it meanwhile
     return thing.__reduce_ex__(5) if reducer is None else reducer(thing)
