@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._payload import polars_frames, reducers
+from farside._payload import polars_frames, polars_plain, reducers
 from farside._payload.encoder import Encoder
 from farside._payload.items import Stored
 
@@ -57,6 +57,7 @@ def columns(start: int = 0) -> list[Any]:
 def of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let small ones go as large ones do."""
     monkeypatch.setattr(polars_frames, "LEAST_BYTES", 0)
+    monkeypatch.setattr(polars_frames, "LEAST_NESTED_BYTES", 0)
 
 
 COLUMNS = {each.name: each for each in columns()}
@@ -108,22 +109,6 @@ def test_the_contents_are_kept_out_of_the_stream(name: str) -> None:
             assert len(entry) < 3000
 
 
-@pytest.mark.parametrize("rows", [1000, 100_000])
-def test_small_ones_go_as_polars_pickles_them(
-    way: Way, monkeypatch: pytest.MonkeyPatch, rows: int
-) -> None:
-    monkeypatch.setattr(polars_frames, "LEAST_BYTES", 1 << 18)
-    for sent in (pl.Series("int", range(rows)), pl.DataFrame({"int": range(rows)})):
-        by_polars = reducers.reduce_by_default(sent)
-        reduce = (
-            polars_frames.reduce_series
-            if isinstance(sent, pl.Series)
-            else polars_frames.reduce_frame
-        )
-        assert (reduce(sent)[0] == by_polars[0]) == (rows < 10_000)
-        assert way.carry(sent).equals(sent)
-
-
 def test_a_slice_crosses_by_itself() -> None:
     frame = pl.DataFrame([each for each in columns() if each.name in {"int", "text", "list"}])
     whole, part = (Encoder(None).encode(each) for each in (frame, frame.slice(1000, 500)))
@@ -144,6 +129,13 @@ def test_a_column_may_have_no_name(way: Way) -> None:
             assert way.carry(each).equals(each)
 
 
+def test_a_name_may_have_a_null_character(way: Way) -> None:
+    for name in ("int", "list"):
+        sent = COLUMNS[name].alias("a\0b")
+        assert way.carry(sent).equals(sent, check_names=True)
+        assert way.carry(sent.to_frame()).equals(sent.to_frame())
+
+
 def test_frames_in_several_pieces(way: Way) -> None:
     sent = pl.concat([pl.DataFrame(columns()[:5])] * 2, rechunk=False)
     assert way.carry(sent).equals(sent)
@@ -161,13 +153,18 @@ def test_subclasses_and_lazy_frames_are_left_to_polars(way: Way) -> None:
 
 def test_without_pyarrow(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polars_frames, "_return", {})
+    monkeypatch.setattr(polars_plain, "_layouts", {})
 
     def to_arrow(*_: object, **_named: object) -> None:
         raise ModuleNotFoundError("no pyarrow")
 
     monkeypatch.setattr(pl.DataFrame, "to_arrow", to_arrow)
-    sent = pl.DataFrame([COLUMNS["int"]])
-    assert way.carry(sent).equals(sent)
+    monkeypatch.setattr(pl.Series, "to_arrow", to_arrow)
+    for name in ("int", "text", "list"):
+        assert way.carry(COLUMNS[name]).equals(COLUMNS[name])
+        sent = pl.DataFrame([COLUMNS[name]])
+        assert way.carry(sent).equals(sent)
+        assert polars_frames.reduce_frame(sent)[0] is reducers.reduce_by_default(sent)[0]
 
 
 def test_what_arrived_can_be_changed_and_stays(way: Way) -> None:

@@ -1,7 +1,8 @@
-"""Reduces Polars frames and series to Arrow data. Imported only if Polars already is.
+"""Reduces Polars frames and series. Imported only if Polars already is.
 
-Polars itself pickles them as a file. pyarrow pickles its buffers out of band, and Polars converts
-to Arrow without copying. Without pyarrow, Polars itself pickles them, and small ones always.
+Those with plain columns cross as `polars_plain` says, if they are large enough. Large ones with
+nested columns or categories cross as pyarrow pickles them, with their buffers out of band. Polars
+itself pickles all others, and all if there is no pyarrow.
 """
 
 from __future__ import annotations
@@ -10,48 +11,58 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from .reducers import Reduced, keep, reduce_by_default
+from .handlers import struck
+from .polars_plain import order_of, parts, rebuild_frame, rebuild_series, with_order
+from .reducers import Reduced, is_exactly, keep, reduce_by_default
 
-LEAST_BYTES = 1 << 18  # below, Python code of both libraries takes longer than copying a file does
-_return: dict[Any, bool] = {}  # whether columns of these types come back from Arrow as they were
+# Below, Python code of both libraries takes longer than reading a file does.
+LEAST_BYTES = 12 << 10  # of a plain column, on average
+LEAST_NESTED_BYTES = 1 << 18  # of a frame or series with other columns
+
+_return: dict[Any, bool] = {}  # whether nested columns of these types come back as they were
 
 
 def reduce_frame(frame: Any) -> Reduced:
-    own = type(frame) is sys.modules["polars"].DataFrame
-    # Polars gives an Arrow column without a name another name.
-    plain = own and frame.width and "" not in frame.columns
-    if plain and frame.estimated_size() >= LEAST_BYTES:
-        table = _to_arrow(frame, tuple(frame.dtypes))
+    width = frame.width if is_exactly(frame, sys.modules["polars"].DataFrame) else 0
+    nbytes = frame.estimated_size() if width else -1
+    if nbytes >= width * LEAST_BYTES:
+        key = rebuild_frame, (*frame.columns,), (*frame.dtypes,)
+        made = parts(frame, frame.get_columns(), key)
+        if made is not None:
+            return rebuild_frame, made
+    # Polars gives a column of a table without a name another name, and panics at a null character.
+    if nbytes >= LEAST_NESTED_BYTES and all(each and "\0" not in each for each in frame.columns):
+        table = _to_arrow(frame, (*frame.dtypes,))
         if table is not None:
             batches = table.to_batches()
             if len(batches) == 1:  # a batch takes half the time to pickle
                 table = batches[0]
-            return rebuild_frame, (table, _sorted(frame.get_columns()))
+            return rebuild_nested_frame, (table, order_of(frame.get_columns()))
     return reduce_by_default(frame)
 
 
 def reduce_series(series: Any) -> Reduced:
-    own = type(series) is sys.modules["polars"].Series
-    if own and series.estimated_size() >= LEAST_BYTES:
+    own = is_exactly(series, sys.modules["polars"].Series)
+    nbytes = series.estimated_size() if own else -1
+    if nbytes >= LEAST_BYTES:
+        key = rebuild_series, (series.name,), (series.dtype,)
+        made = parts(series, [series], key)
+        if made is not None:
+            return rebuild_series, made
+    if nbytes >= LEAST_NESTED_BYTES and "\0" not in series.name:
         array = _to_arrow(series, (series.dtype,))
         if array is not None:
-            return rebuild_series, (series.name, array, _sorted([series]))
+            return rebuild_nested_series, (series.name, array, order_of([series]))
     return reduce_by_default(series)
 
 
-def rebuild_frame(table: Any, known: Sequence[tuple[int, bool]]) -> Any:
+def rebuild_nested_frame(table: Any, known: Sequence[tuple[int, bool]]) -> Any:
     import polars as pl  # the user's
 
-    frame = pl.from_arrow(table)
-    if not known:
-        return frame
-    columns = frame.get_columns()
-    for index, descending in known:
-        columns[index] = columns[index].set_sorted(descending=descending)
-    return pl.DataFrame(columns)
+    return with_order(pl.from_arrow(table), known)
 
 
-def rebuild_series(name: str, array: Any, known: Sequence[tuple[int, bool]]) -> Any:
+def rebuild_nested_series(name: str, array: Any, known: Sequence[tuple[int, bool]]) -> Any:
     import polars as pl  # the user's
 
     series = pl.from_arrow(array).alias(name)
@@ -68,7 +79,9 @@ def _to_arrow(of: Any, types: tuple[Any, ...]) -> Any:
         made = of.to_arrow(compat_level=polars.CompatLevel.newest())
         if known is None:
             known = _comes_back(of.head(1), made.slice(0, 1), types)
-    except Exception:  # no pyarrow, or a type that Arrow lacks
+    except Exception as error:  # no pyarrow, or a type that Arrow lacks
+        if struck(error):
+            raise
         known = False
     return made if keep(_return, types, known) else None
 
@@ -77,13 +90,3 @@ def _comes_back(of: Any, arrow: Any, types: tuple[Any, ...]) -> bool:
     back = sys.modules["polars"].from_arrow(arrow)
     found = (back.dtype,) if len(types) == 1 and not hasattr(back, "dtypes") else back.dtypes
     return tuple(found) == types and bool(back.equals(of))
-
-
-def _sorted(columns: Sequence[Any]) -> list[tuple[int, bool]]:
-    """Return the index of each column that Polars knows to be sorted, and whether descending."""
-    found = []
-    for index, column in enumerate(columns):
-        flags = column.flags
-        if flags["SORTED_ASC"] or flags["SORTED_DESC"]:
-            found.append((index, flags["SORTED_DESC"]))
-    return found
