@@ -20,7 +20,7 @@ from .._memory.parts import BLOCK_BYTES
 from .arrays import on_buffer
 from .ndarrays import rebuild_masked
 from .plain import ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT, WIDE
-from .reducers import keep, of_users
+from .reducers import is_exactly, keep, of_users
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -127,9 +127,8 @@ def _parts_of_masked(array: Any) -> list[Any]:
 
     Return an empty list if it has more, or others say how to pickle it.
     """
-    kind = type(array)
     usual = array._fill_value is None and array.baseclass is ndarray  # noqa: SLF001
-    if not usual or kind in of_users or kind in dispatch_table:
+    if not usual or not is_exactly(array, type(array)):
         return []
     mask = array.mask
     return [array.data, mask if type(mask) is ndarray else None, array.hardmask]
