@@ -94,7 +94,12 @@ def put(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_alike_arrays_are_made_as_the_first_was(way: Way, put: Any, monkeypatch: Any) -> None:
     calls: list[Any] = []
     device_put = jax.device_put
-    monkeypatch.setattr(jax, "device_put", lambda x: calls.append(x.shape) or device_put(x))
+
+    def called(array: Any) -> Any:
+        calls.append(array.shape)
+        return device_put(array)
+
+    monkeypatch.setattr(jax, "device_put", called)
     kept = [way.carry(of("f4", *shape) + n) for n in range(5) for shape in ((200, 100), (SIZE,))]
     assert calls == [(200, 100), (SIZE,)]
     for number, got in enumerate(kept):
@@ -184,12 +189,11 @@ def test_settings_count(tmp_path: object) -> None:
 def test_where_jax_traces_an_array_is_of_use(way: Way, put: Any) -> None:
     frame = way.frame(way.encoder.encode(of("f4", 10, 2000)))
 
-    @jax.jit
     def total(number: Any) -> Any:
         return number + items_in(frame, frame.blocks)[0].sum()
 
     expected = float(of("f4").sum())
-    assert float(total(1.0)) == expected + 1
+    assert float(jax.jit(total)(1.0)) == expected + 1
     for _ in range(2):
         assert (way.carry(of("f4", 10, 2000)) == of("f4", 10, 2000)).all()
     assert None not in jax_arrays._known.values()
