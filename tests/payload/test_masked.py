@@ -88,6 +88,16 @@ def test_no_more_than_needed_is_pickled(roomy: Way, name: str) -> None:
     assert is_form == (name in SAMPLES)
 
 
+def test_a_mask_of_another_class_is_kept(way: Way) -> None:
+    array = MASKED["plain"].copy()
+    array._mask = array._mask.view(Sub)
+    assert np.array_equal(way.carry(array).mask, array.mask)
+
+
+class Sub(np.ndarray[Any, Any]):
+    pass
+
+
 def test_a_masked_array_is_a_snapshot(way: Way) -> None:
     array = ma.masked_array(np.arange(9000), np.zeros(9000, bool))
     got = []

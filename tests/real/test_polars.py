@@ -57,7 +57,7 @@ def columns(start: int = 0) -> list[Any]:
 def of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let small ones go as large ones do."""
     monkeypatch.setattr(polars_frames, "LEAST_BYTES", 0)
-    monkeypatch.setattr(polars_frames, "LEAST_NESTED_BYTES", 0)
+    monkeypatch.setattr(polars_frames, "LEAST_OTHER_BYTES", 0)
 
 
 COLUMNS = {each.name: each for each in columns()}

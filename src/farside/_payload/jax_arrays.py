@@ -27,8 +27,9 @@ class _Known(NamedTuple):
     committed: bool
 
 
-_known: dict[Any, _Known | None] = {}
-"""The receiving side's: by type and shape, and JAX's settings; None if JAX makes each itself."""
+_known: dict[Any, _Known | bool] = {}
+"""The receiving side's: by type and shape, and JAX's settings. True if there was one such array so
+far, and False if JAX makes each itself."""
 
 
 def reduce_array(array: Any) -> Reduced:
@@ -43,15 +44,13 @@ def rebuild_array(contents: Any) -> Any:
     config = jax.config
     key = contents.dtype, contents.shape, config.jax_default_device, config.jax_enable_x64
     known = _known.get(key)
-    if known is not None:
-        try:
-            return _put(known, contents)
-        except Exception as error:  # such as of a guard that allows only explicit transfers
-            if handlers.raised(error):
-                raise
+    # Such guards may forbid this function, but allow `jax.device_put`.
+    guarded = config.jax_transfer_guard_host_to_device not in {None, "allow"}
+    if type(known) is _Known and not guarded:
+        return _put(known, contents)
     made = jax.device_put(contents)
-    if key not in _known and not isinstance(made, jax.core.Tracer):
-        keep(_known, key, _found(made, contents))
+    if known is not False and not guarded and not isinstance(made, jax.core.Tracer):
+        keep(_known, key, known is None or _found(made, contents))
     return made
 
 
@@ -60,15 +59,15 @@ def _put(known: _Known, contents: Any) -> Any:
     return put(known.aval, known.sharding, [contents], known.devices, known.committed)
 
 
-def _found(made: Any, contents: Any) -> _Known | None:
-    """Return how an array was made, if another one can be made likewise."""
+def _found(made: Any, contents: Any) -> _Known | bool:
+    """Return how an array was made; False if another one cannot be made likewise."""
     try:
         known = _Known(made.aval, made.sharding, [*made.devices()], made.committed)
         again = _put(known, contents)
         told = [(type(x), x.dtype, x.aval, x.sharding, x.committed) for x in (made, again)]
         alike = told[0] == told[1] and made.dtype == contents.dtype
     except Exception as error:  # another release has no such function, or calls it otherwise
-        if handlers.raised(error):
+        if handlers.struck(error):
             raise
-        return None
-    return known if alike else None
+        return False
+    return alike and known

@@ -1,9 +1,13 @@
 """Takes Polars frames and series apart whose columns are plain, and makes them again.
 
-A column is plain if Arrow holds it in one array: numbers, times, texts, bytes and booleans. Polars
-pickles it as a file, and looks at each text when it reads that. But it converts to Arrow and back
-without copying. So the buffers of Arrow cross, out of band, and the names and types as a pickle
-that alike frames share.
+A column is plain if Arrow holds it in one array: numbers, times, booleans, and texts of at most 12
+bytes, which lie in the array itself. Polars pickles it as a file, and looks at each text when it
+reads that. But it converts to Arrow and back without copying. So the buffers of Arrow cross, out of
+band, and the types as a pickle that alike frames share.
+
+Exactly what a column shows crosses. Else a pass that is made again would seem to differ where only
+rows do that it does not show. So a column is not plain if a text is longer: such texts lie beside
+those of other rows.
 """
 
 from __future__ import annotations
@@ -18,56 +22,60 @@ from .arrow import copied
 from .handlers import struck
 from .reducers import keep
 
-_HIDDEN_BYTES = 1 << 12  # a slice of texts may carry so many beside its own
-_PIECE_BYTES = 1 << 12  # texts in smaller pieces than this are joined
-_MOST_NAMES = 1 << 8
-_MOST_CHARACTERS = 1 << 13
-_VIEWS = {"string_view": "large_string", "binary_view": "large_binary"}
+_MOST_COLUMNS = 1 << 8
+_VIEWS = {"string_view", "binary_view"}
+_VIEW_BITS = 128
 
-_Layout: TypeAlias = "tuple[bytes, list[int], tuple[Any, Any]] | None"
+_Layout: TypeAlias = "tuple[bytes, list[int], Any] | None"
 _layouts: dict[Any, _Layout] = {}
-"""The sending side's, by names and types: their pickle, how many bits each type has for a value,
-and the newest and oldest way that Polars has of writing Arrow. None if frames with these do not
-come back as they were."""
+"""The sending side's, by types: their pickle, how many bits each has for a value, and the newest
+way that Polars has of writing Arrow. None if frames with these do not come back as they were."""
 
-_known: dict[bytes, tuple[list[str], list[Any]]] = {}
-"""The receiving side's: names and types by their pickle."""
+_known: dict[bytes, list[Any]] = {}
+"""The receiving side's: types by their pickle."""
 
 
-def parts(of: Any, columns: Sequence[Any], key: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """Return the parts of a frame or series; None if its columns are not all plain."""
-    _, names, types = key
-    if len(names) > _MOST_NAMES or sys.modules["polars"].Enum in {*map(type, types)}:
+def parts(
+    of: Any, columns: Sequence[Any], names: Sequence[str], key: tuple[Any, ...]
+) -> tuple[Any, ...] | None:
+    """Return the parts of a frame or series; None if its columns are not all plain.
+
+    The key is the function that makes it again, and the types.
+    """
+    _, types = key
+    if len(types) > _MOST_COLUMNS or sys.modules["polars"].Enum in {*map(type, types)}:
         return None  # the hash of an Enum takes as long as it has categories
+    if "\0" in "".join(names):  # of which Polars makes no Arrow data
+        return None
     try:
         layout = _layouts[key]
     except KeyError:
-        joined = "".join(names)
-        if len(joined) > _MOST_CHARACTERS or "\0" in joined:  # of which Polars makes no Arrow data
-            return None
-        layout = keep(_layouts, key, _layout(of, *key))
+        layout = keep(_layouts, key, _layout(of, names, *key))
     try:
-        return None if layout is None else _parts_of(columns, *layout)
+        return None if layout is None else _parts_of(columns, names, *layout)
     except sys.modules["pyarrow.lib"].ArrowException:  # an old pyarrow cannot copy texts
         return None
 
 
-def _layout(of: Any, rebuild: Any, names: tuple[str, ...], types: tuple[Any, ...]) -> _Layout:
-    """Find how frames with these names and types cross; None if they would not come back."""
-    try:
-        row = of.head(1)
-        columns = [row] if rebuild is rebuild_series else row.get_columns()
-        levels = sys.modules["polars"].CompatLevel
-        levels = levels.newest(), levels.oldest()
-        kinds = [each.to_arrow(compat_level=levels[0]).type for each in columns]
-        layout = pickle.dumps(([*names], kinds), 5), [*map(_width, kinds, columns)], levels
-        back = rebuild(*_parts_of(columns, *layout))
-        found = [back.dtype] if rebuild is rebuild_series else back.dtypes
-        return layout if (*found,) == types and back.equals(row) else None
-    except Exception as error:  # no pyarrow, or an old one, or a type that Arrow lacks
-        if struck(error):
-            raise
-        return None
+def _layout(of: Any, names: Sequence[str], rebuild: Any, types: tuple[Any, ...]) -> _Layout:
+    """Find how frames with these types cross; None if they would not come back."""
+    level = getattr(sys.modules["polars"], "CompatLevel", None)
+    for row in (of.head(1), of.clear(1)):  # the first may have a long text, the second has none
+        try:
+            columns = [row] if rebuild is rebuild_series else row.get_columns()
+            newest = level.newest()
+            kinds = [each.to_arrow(compat_level=newest).type for each in columns]
+            layout = pickle.dumps(kinds, 5), [*map(_width, kinds, columns)], newest
+            made = _parts_of(columns, names, *layout)
+            if made is not None:
+                back = rebuild(*made)
+                found = [back.dtype] if rebuild is rebuild_series else back.dtypes
+                return layout if (*found,) == types and back.equals(row) else None
+        except Exception as error:  # no pyarrow, or an old one, or a type that Arrow lacks
+            if struck(error):
+                raise
+            return None
+    return None
 
 
 def _width(kind: Any, column: Any) -> int:
@@ -79,9 +87,8 @@ def _width(kind: Any, column: Any) -> int:
     if kind.num_fields or isinstance(kind, (lib.DictionaryType, lib.BaseExtensionType)):
         raise TypeError(kind)
     if str(kind) in _VIEWS:
-        nothing = lib.py_buffer(b"")
-        lib.Array.from_buffers(kind, 0, [None, nothing, nothing])  # old pyarrow cannot make these
-        return 128
+        lib.Array.from_buffers(kind, 0, [None, lib.py_buffer(b"")])  # old pyarrow cannot make these
+        return _VIEW_BITS
     width: int = 0 if kind == lib.null() else kind.bit_width
     numbers = column.dtype.is_numeric() and "numpy" in sys.modules  # where pyarrow imports it
     shown = column.head(0).to_numpy().dtype if numbers else None  # decimal numbers are objects
@@ -89,8 +96,8 @@ def _width(kind: Any, column: Any) -> int:
 
 
 def _parts_of(
-    columns: Sequence[Any], pickled: bytes, widths: list[int], levels: tuple[Any, Any]
-) -> tuple[Any, ...]:
+    columns: Sequence[Any], names: Sequence[str], pickled: bytes, widths: list[int], level: Any
+) -> tuple[Any, ...] | None:
     order = order_of(columns)  # first: some versions forget it as they convert
     contents: list[Any] = []
     for column, width in zip(columns, widths, strict=True):
@@ -98,86 +105,81 @@ def _parts_of(
             shown = column.to_numpy()
             shown.flags.writeable = False  # nor is one that is no copy: pickles of both are equal
             contents.append(PickleBuffer(shown))
-        else:
-            # Some versions change what they convert, and a series is the user's own.
-            own = column.clone() if len(columns) == 1 else column
-            contents.append(_contents(own, abs(width), levels))
-    return pickled, len(columns[0]), contents, order
+            continue
+        # Some versions change what they convert. A single one may be the user's own series.
+        own = column.clone() if len(columns) == 1 else column
+        found = _contents(own.to_arrow(compat_level=level), abs(width))
+        if found is None:
+            return None
+        contents.append(found)
+    return [*names], pickled, len(columns[0]), contents, order
 
 
-def _contents(
-    column: Any, width: int, levels: tuple[Any, Any]
-) -> tuple[int, list[PickleBuffer | None], bool]:
-    """Return the null count and the buffers of a column, and whether these are a copy of texts."""
-    array = column.to_arrow(compat_level=levels[0])
+def _contents(array: Any, width: int) -> tuple[int, list[PickleBuffer | None]] | None:
+    """Return the null count and the buffers of an array; None if it has long texts."""
     buffers = array.buffers()
-    joined = len(buffers) > 2 and _is_scattered(column, buffers[2:])  # noqa: PLR2004
-    if joined:
-        array = column.to_arrow(compat_level=levels[1])
+    if len(buffers) > 2:  # noqa: PLR2004  the texts are beside the views
+        return None
+    if array.offset % 8 and (width == 1 or buffers[0] is not None):
+        array = copied(array)  # it begins within a byte
         buffers = array.buffers()
-    if array.offset:
-        buffers = _cut(array, buffers, 0 if joined else width)
-    wrapped = [None if each is None else PickleBuffer(each) for each in buffers]
-    return array.null_count, wrapped, joined
+    begin, count = array.offset, len(array)
+    made = [
+        None if each is None else _shown(each, begin * bits, count * bits)
+        for each, bits in zip(buffers, (1, width), strict=False)  # null has one buffer
+    ]
+    return array.null_count, made
 
 
-def _cut(array: Any, buffers: list[Any], width: int) -> list[Any]:
-    """Return the buffers of a slice without what is before it."""
-    begin = array.offset
-    if not width or (begin % 8 and (width == 1 or buffers[0] is not None)):
-        # A byte has bits of others too. Buffers that are not copied are read-only as well.
-        found = copied(array).buffers()
-        return [None if each is None else memoryview(each).toreadonly() for each in found]
-    bits = 1, width
-    for index, each in enumerate(buffers[:2]):
-        buffers[index] = None if each is None else each.slice(begin * bits[index] // 8)
-    return buffers
-
-
-def _is_scattered(column: Any, texts: list[Any]) -> bool:
-    """Tell whether the buffers of a column hold much more than its texts, or are many."""
-    shown: int = column.estimated_size()
-    held: int = sum([each.size for each in texts])
-    return held > 2 * shown + _HIDDEN_BYTES or len(texts) > 8 + shown // _PIECE_BYTES
+def _shown(buffer: Any, begin: int, bits: int) -> PickleBuffer:
+    """Return so many bits of a buffer. They begin at a byte; in the last byte, others become 0."""
+    start, beside = begin // 8, bits % 8
+    view = memoryview(buffer).cast("B").toreadonly()[start : start + -(-bits // 8)]
+    if beside and view[-1] >> beside:
+        view = memoryview(b"%b%c" % (view[:-1], view[-1] & ((1 << beside) - 1)))
+    return PickleBuffer(view)
 
 
 def rebuild_frame(
-    pickled: bytes, rows: int, contents: list[Any], known: Sequence[tuple[int, bool]]
+    names: list[str],
+    pickled: bytes,
+    rows: int,
+    contents: list[Any],
+    known: Sequence[tuple[int, bool]],
 ) -> Any:
     import polars as pl  # both are the user's
     import pyarrow as pa
 
-    names, arrays = _arrays(pickled, rows, contents)
+    arrays = _arrays(pickled, rows, contents)
     return with_order(pl.DataFrame(pa.RecordBatch.from_arrays(arrays, names)), known)
 
 
 def rebuild_series(
-    pickled: bytes, rows: int, contents: list[Any], known: Sequence[tuple[int, bool]]
+    names: list[str],
+    pickled: bytes,
+    rows: int,
+    contents: list[Any],
+    known: Sequence[tuple[int, bool]],
 ) -> Any:
     import polars as pl  # the user's
 
-    [name], [array] = _arrays(pickled, rows, contents)
-    series = pl.Series(name, array)
+    [array] = _arrays(pickled, rows, contents)
+    series = pl.Series(names[0], array)
     return series.set_sorted(descending=known[0][1]) if known else series
 
 
-def _arrays(pickled: bytes, rows: int, contents: list[Any]) -> tuple[list[str], list[Any]]:
+def _arrays(pickled: bytes, rows: int, contents: list[Any]) -> list[Any]:
     import pyarrow as pa  # the user's
 
-    layout = _known.get(pickled)
-    if layout is None:
-        layout = keep(_known, pickled, pickle.loads(pickled))
-    names, kinds = layout
+    kinds = _known.get(pickled)
+    if kinds is None:
+        kinds = keep(_known, pickled, pickle.loads(pickled))
     arrays = []
     for kind, each in zip(kinds, contents, strict=True):
-        if type(each) is tuple:
-            nulls, buffers, joined = each
-            parts = [None if each is None else pa.py_buffer(each) for each in buffers]
-            made = pa.type_for_alias(_VIEWS[str(kind)]) if joined else kind
-            arrays.append(pa.Array.from_buffers(made, rows, parts, nulls))
-        else:  # numbers
-            arrays.append(pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(each)], 0))
-    return names, arrays
+        nulls, buffers = each if type(each) is tuple else (0, [None, each])  # numbers
+        parts = [None if each is None else pa.py_buffer(each) for each in buffers]
+        arrays.append(pa.Array.from_buffers(kind, rows, parts, nulls))
+    return arrays
 
 
 def order_of(columns: Sequence[Any]) -> list[tuple[int, bool]]:

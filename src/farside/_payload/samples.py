@@ -35,10 +35,8 @@ _NUMBERS: frozenset[type] = frozenset([dtype(code).type for code in "?bBhHiIlLqQ
 _KINDS = frozenset({ndarray, int, str, *ATOMS, *_NUMBERS})
 _MOST_VALUES = 64  # of a sample
 _MOST_NUMBERS = 2  # of NumPy: a pickler takes less time for more
-_ARRAY_BYTES = 40  # that a description takes in a pickle, for each axis 9 more
+_ARRAY_BYTES, _AXIS_BYTES = 40, 9  # that a description takes in a pickle
 _STR = {str}
-
-
 _HOLDERS = dict, tuple, list
 _MASKED = "masked"
 
@@ -47,8 +45,7 @@ class _Plan(NamedTuple):
     """What to do with samples whose values have the same names and types."""
 
     layout: Layout
-    large: tuple[int, ...]  # the places of arrays, one of which has to be large
-    arrays: tuple[int, ...]  # those, and the places of numbers
+    arrays: tuple[int, ...]  # the places of arrays and numbers
     texts: tuple[int, ...]
     integers: tuple[int, ...]
     nbytes: int  # of the layout, and of the values beside arrays and characters
@@ -72,16 +69,20 @@ class Samples:
         Return None if the item has to be pickled as usual, or has no large array.
         """
         names: tuple[str, ...] | str
+        named = type(item) is dict
         if type(item) not in _HOLDERS:
             names, values = _MASKED, _parts_of_masked(item)
-        elif len(item) > _MOST_VALUES:
+        elif ndarray not in {*map(type, item.values() if named else item)}:
             return None
-        elif type(item) is dict:
+        elif named:
             item = item.copy()  # another thread may change it meanwhile
             names, values = (*item,), [*item.values()]
         else:
             names, values = type(item).__name__, [*item]
-        plan = self._find_plan(names, values)
+        # Pickling small arrays takes less time than all this.
+        if True not in [type(each) is ndarray and each.nbytes >= BLOCK_BYTES for each in values]:
+            return None
+        plan = self._find_plan(names, values) if len(values) <= _MOST_VALUES else None
         nbytes = 0 if plan is None else _bytes_of(plan, values)
         if plan is None or not nbytes:
             return None
@@ -96,12 +97,13 @@ class Samples:
             view, code = found
             values[place] = code, array.shape, view.readonly
             views.append(view)
+            nbytes += _AXIS_BYTES * array.ndim
         return (plan.layout, values), nbytes, views
 
     def _find_plan(self, names: tuple[str, ...] | str, values: list[Any]) -> _Plan | None:
         """Return a plan; None if this is no sample, or others say how to pickle a part of it."""
         kinds = (*map(type, values),)
-        if not _KINDS.issuperset(kinds) or ndarray not in kinds:
+        if not _KINDS.issuperset(kinds):
             return None
         if type(names) is tuple and {*map(type, names)} != _STR:
             return None  # first: no key of the user's is compared
@@ -118,20 +120,21 @@ class Samples:
         texts, integers = _places(kinds, _STR), _places(kinds, {int})
         nbytes = ATOM_BYTES * len(kinds) + WIDE * sum(map(len, names))
         nbytes += _ARRAY_BYTES * len(arrays + numbers)
-        plan = _Plan((names, arrays, numbers), arrays, arrays + numbers, texts, integers, nbytes)
+        plan = _Plan((names, arrays, numbers), arrays + numbers, texts, integers, nbytes)
         return keep(self._plans, (names, kinds), plan)  # type: ignore[no-any-return]
 
 
 def _parts_of_masked(array: Any) -> list[Any]:
     """Return the data of a masked array, its mask, and whether that is hard.
 
-    Return an empty list if it has more, or others say how to pickle it.
+    Return an empty list if it is small or has more, or others say how to pickle it.
     """
+    nomask = modules["numpy.ma"].nomask
     usual = array._fill_value is None and array.baseclass is ndarray  # noqa: SLF001
-    if not usual or not is_exactly(array, type(array)):
+    if array.nbytes < BLOCK_BYTES or not usual or not is_exactly(array, type(array)):
         return []
     mask = array.mask
-    return [array.data, mask if type(mask) is ndarray else None, array.hardmask]
+    return [array.data, None if mask is nomask else mask, array.hardmask]
 
 
 def _places(kinds: tuple[type, ...], wanted: Collection[type]) -> tuple[int, ...]:
@@ -140,14 +143,7 @@ def _places(kinds: tuple[type, ...], wanted: Collection[type]) -> tuple[int, ...
 
 def _bytes_of(plan: _Plan, values: list[Any]) -> int:
     """Return how many bytes a form has at most; 0 if the sample has to be pickled."""
-    nbytes, large = plan.nbytes, 0
-    for place in plan.large:
-        array = values[place]
-        nbytes += 9 * array.ndim
-        large |= array.nbytes >= BLOCK_BYTES
-    if not large:
-        return 0  # pickling small arrays takes less time than all this
-    arrays = plan.arrays
+    arrays, nbytes = plan.arrays, plan.nbytes
     if len(arrays) > 1 and len({id(values[place]) for place in arrays}) < len(arrays):
         return 0  # an array at two places has to arrive as one
     for place in plan.texts:
