@@ -385,6 +385,35 @@ def test_a_block_is_kept_until_all_children_are_gone_that_have_it(
         os.close(fd)
 
 
+real_poll = select.poll
+
+
+class PollOfMacos:
+    """Tells nothing of a descriptor, not even a hang-up, of which nothing was asked."""
+
+    def __init__(self) -> None:
+        self._poll = real_poll()
+        self._asked: dict[int, int] = {}
+
+    def register(self, fd: int, events: int) -> None:
+        self._asked[fd] = events
+        self._poll.register(fd, events)
+
+    def poll(self, milliseconds: int) -> list[tuple[int, int]]:
+        return [each for each in self._poll.poll(milliseconds) if self._asked[each[0]]]
+
+
+def test_the_poll_of_macos_tells_of_an_ended_child(
+    leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = leases.lend(SLOT, OFFSET, 8)
+    assert exit_code(fork(int)) == 0
+    del view
+    monkeypatch.setattr(select, "poll", PollOfMacos)
+    leases.drop_ended_children()
+    assert lent(leases) == 0
+
+
 def test_one_call_tells_of_all_children(leases: Leases, monkeypatch: pytest.MonkeyPatch) -> None:
     view = leases.lend(SLOT, OFFSET, 8)
     read, write = os.pipe()

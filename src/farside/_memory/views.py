@@ -123,7 +123,8 @@ class Views:
         poll = select.poll()  # by one system call: there may be many
         by_number = {each[0].fileno(): each for each in self.kept if each[0] is not None}
         for number in by_number:
-            poll.register(number, 0)
+            # Nothing is ever written to it. macOS tells of a hang-up only where input is asked for.
+            poll.register(number, select.POLLIN)
         for number, event in poll.poll(0):
             if event & select.POLLHUP:
                 with suppress(ValueError):  # another thread was faster
