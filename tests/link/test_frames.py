@@ -189,6 +189,21 @@ def test_it_grows_no_faster_than_they_arrive(monkeypatch: pytest.MonkeyPatch) ->
     assert len(decoder.buffer()) <= 3 * frames._SCRATCH
 
 
+def test_it_never_grows_by_more_than_macos_reads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "_GROWTH", frames._SCRATCH)
+    monkeypatch.setattr(frames, "_MOST_GROWTH", 2 * frames._SCRATCH)
+    decoder = Decoder()
+    got: list[Frame] = []
+    sent = encode([Frame(1, 2, bytes(9 * frames._SCRATCH))])
+    while sent:
+        room = len(decoder.buffer())
+        assert room <= 2 * frames._SCRATCH
+        decoder.buffer()[: len(sent[:room])] = sent[:room]
+        decoder.filled(len(sent[:room]), got)
+        sent = sent[room:]
+    assert [len(each.body) for each in got] == [9 * frames._SCRATCH]
+
+
 def test_a_closed_one_keeps_no_memory() -> None:
     tracemalloc.start()
     try:

@@ -305,3 +305,36 @@ def test_what_strikes_between_two_frames_lets_the_next_call_go_on() -> None:
         os.close(piped.read)
         os.close(piped.write)
         number += 1
+
+
+def test_a_system_that_refuses_so_many_bytes_at_once(
+    piped: Piped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MacOS refuses more than 2 GiB."""
+    write = os.writev
+    refused: list[int] = []
+
+    def limited(fd: int, parts: list[bytes]) -> int:
+        if size(parts) > LARGE:
+            refused.append(size(parts))
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return write(fd, parts)
+
+    monkeypatch.setattr(os, "writev", limited)
+    piped.writer.add(frame(1, TOO_LARGE))
+    sending = Background(piped.writer.send, frame(2))
+    assert piped.kinds(2) == [1, 2]
+    sending.result()
+    assert len(refused) == 1
+    piped.writer.send(frame(3))
+    assert piped.kinds(1) == [3]
+
+
+def test_what_else_is_invalid_is_an_error(piped: Piped, monkeypatch: pytest.MonkeyPatch) -> None:
+    def invalid(*_: object) -> int:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "writev", invalid)
+    monkeypatch.setattr(os, "write", invalid)
+    with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
+        piped.writer.send(frame(1))

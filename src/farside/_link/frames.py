@@ -61,6 +61,8 @@ _GROWTH = 1 << 26
 """A header alone makes this side allocate no more than this; beyond it, a buffer doubles as its
 bytes arrive. So a header made of garbage cannot ask for terabytes."""
 
+_MOST_GROWTH = 1 << 30  # a buffer never grows by more: macOS reads no more than 2 GiB at once
+
 
 def header(kind: int, epoch: int, length: int, count: int = 0, refs: Sequence[Ref] = ()) -> bytes:
     """Make what comes before the body of a frame. Raise ProtocolError if the body is too long."""
@@ -141,7 +143,7 @@ class Decoder:
             out.append(self._begun)
             self._begun = None
         elif self._got == len(body):
-            body.extend(bytes(min(self._got, self._length - self._got)))
+            body.extend(bytes(min(self._got, self._length - self._got, _MOST_GROWTH)))
 
     def _parse(self, out: MutableSequence[Frame]) -> None:
         start, end, view = 0, self._end, self._view

@@ -48,6 +48,7 @@ class FrameWriter:
         self._writing = False
         self._over = False
         self._torn = False  # whether it is unknown how much of a frame was written, or queued
+        self._by_part = False  # whether the system refuses to take all of the first frame at once
         # For each frame, or piece of one: the parts left to write, its share of the backlog, and
         # how many bytes of the parts were written.
         self._queue: deque[list[Any]] = deque()
@@ -163,15 +164,18 @@ class FrameWriter:
                 if len(self._queue) > 1 and len(parts) + len(self._queue[1][0]) <= IOV_MAX:
                     first = parts + self._queue[1][0]
                 # One call of C code writes and stores the count: no exception comes in between.
-                counts.extend(map(os.writev, (self._fileno(),), (first,)))
+                if self._by_part:
+                    counts.extend(map(os.write, (self._fileno(),), (parts[0],)))
+                else:
+                    counts.extend(map(os.writev, (self._fileno(),), (first,)))
         except BlockingIOError:
-            if wait:
-                self._waits.begin()
-                try:
-                    wait_for(self._fileno(), select.POLLOUT)
-                finally:
-                    self._waits.end()
-            return wait
+            return wait and self._wait_for_room()
+        except OSError as error:
+            # macOS takes no more than 2 GiB by `writev`. By `write`, Python passes no more on.
+            if error.errno != errno.EINVAL or self._by_part:
+                raise
+            self._by_part = True
+            return True
         except MemoryError:  # perhaps only for the count: then the bytes were written
             self._torn = not counts
             raise
@@ -183,7 +187,16 @@ class FrameWriter:
             entry[:] = left, share, []  # in one step, too
         else:
             self._queue.popleft()
+            self._by_part = False
             self._backlog = self._backlog - share if self._queue else 0
+        return True
+
+    def _wait_for_room(self) -> bool:
+        self._waits.begin()
+        try:
+            wait_for(self._fileno(), select.POLLOUT)
+        finally:
+            self._waits.end()
         return True
 
 
