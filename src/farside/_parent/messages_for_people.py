@@ -63,7 +63,7 @@ def _meaning(status: ExitStatus, state: str) -> str:
         first = ". Each worker imports the main script first" if state == "initialization" else ""
         return f"; see its traceback above, unless its code has called os._exit(){first}"
     if status.signal_name == "SIGKILL" and "memory" not in status.text:
-        return "; Linux does so when memory runs out, and so does `kill -9`"
+        return "; the system does so when memory runs out, and so does `kill -9`"
     if status.signal_name in _CRASHES:
         return "; code in C has crashed: with initializer=faulthandler.enable it prints where"
     if status.code is None or status.code < 0:
