@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import pickle
 from collections import deque
@@ -60,6 +61,7 @@ def test_a_block_is_used_again_when_its_last_view_is_gone(
         gc.collect()
 
 
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="a pipe holds too little")
 def test_small_buffers_of_a_message_share_a_block(
     ends: tuple[PipeLink, PipeWorkerLink],
 ) -> None:

@@ -18,7 +18,7 @@ from tests.memory.conftest import ARENA
 
 
 def test_no_memfd_and_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.delattr(os, "memfd_create", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")
     with pytest.raises(BackendUnavailableError, match="TMPDIR"):
         create(ARENA)
@@ -72,7 +72,7 @@ def test_a_header_without_room_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
         raise OSError(errno.ENOSPC, "full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "posix_fallocate", full)
+        patch.setattr(os, "posix_fallocate", full, raising=False)
         with pytest.raises(OSError, match="full"):
             create(ARENA)
 
@@ -145,7 +145,7 @@ def test_a_policy_that_forbids_shared_memory(monkeypatch: pytest.MonkeyPatch, nu
     def refuse(*_: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
     with pytest.raises(BackendUnavailableError, match=r"no shared memory .*sandbox"):
         share(ARENA)
 
@@ -163,6 +163,6 @@ def test_no_space_for_the_header_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
     with pytest.raises(BackendUnavailableError, match=r"no space left for it; .*TMPDIR"):
         share(1 << 30)

@@ -159,6 +159,7 @@ def test_commit_keeps_what_was_written(
     assert bytes(mapping.arena) == b"x" * 4096 + bytes(ARENA - 4096)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system has none")
 def test_no_step_of_a_commit_takes_long(
     shared: Descriptor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_commit_for_which_there_is_no_room_takes_none(
     assert mapping.commit(20 * 4096)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system has none")
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.ENOMEM, errno.EINVAL, errno.EOPNOTSUPP])
 def test_commit_says_no_when_there_is_no_room(
     shared: Descriptor, code: int, monkeypatch: pytest.MonkeyPatch

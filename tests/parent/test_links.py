@@ -144,6 +144,7 @@ def test_commands_that_wait_for_room_are_sent_by_who_waits(
 
 
 @pytest.mark.usefixtures("_for_good")
+@pytest.mark.skipif(not hasattr(resource, "RUSAGE_THREAD"), reason="of threads, nothing is told")
 def test_waiting_for_room_is_no_spin_and_frames_come_meanwhile(
     group: Group, one: tuple[Member, WorkerLink]
 ) -> None:

@@ -82,7 +82,7 @@ def test_what_this_machine_has_can_be_read() -> None:
 def of_sixteen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let this process be one that may use 16 processors."""
     monkeypatch.setattr(os, "process_cpu_count", lambda: 16, raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(16))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(16), raising=False)
     cgroup._quotas.cache_clear()
     yield
     cgroup._quotas.cache_clear()
@@ -132,7 +132,7 @@ def test_a_policy_that_forbids_to_ask_for_processors(
 
     write(root, "cpu.max", "max 100000\n")
     monkeypatch.setattr(os, "process_cpu_count", refuse, raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", refuse)
+    monkeypatch.setattr(os, "sched_getaffinity", refuse, raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     assert processors() == 3
 

@@ -5,7 +5,6 @@ import errno
 import fcntl
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 
@@ -16,7 +15,9 @@ from farside._worker.lifeline import tie
 from tests.children import exit_code, fork
 from tests.scripts.acts import hold_the_gil
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such signals")
+pytestmark = pytest.mark.skipif(
+    not hasattr(fcntl, "F_SETSIG"), reason="only Linux has such signals"
+)
 
 
 def stuck_after(prepare: Callable[[int], object]) -> tuple[int, float]:
