@@ -59,7 +59,7 @@ def parts(
 
 def _layout(of: Any, names: Sequence[str], rebuild: Any, types: tuple[Any, ...]) -> _Layout:
     """Find how frames with these types cross; None if they would not come back."""
-    level = getattr(sys.modules["polars"], "CompatLevel", None)
+    level: Any = getattr(sys.modules["polars"], "CompatLevel", None)
     for row in (of.head(1), of.clear(1)):  # the first may have a long text, the second has none
         try:
             columns = [row] if rebuild is rebuild_series else row.get_columns()
@@ -136,7 +136,8 @@ def _shown(buffer: Any, begin: int, bits: int) -> PickleBuffer:
     start, beside = begin // 8, bits % 8
     view = memoryview(buffer).cast("B").toreadonly()[start : start + -(-bits // 8)]
     if beside and view[-1] >> beside:
-        view = memoryview(b"%b%c" % (view[:-1], view[-1] & ((1 << beside) - 1)))
+        last = view[-1] & ((1 << beside) - 1)
+        view = memoryview(bytes(view[:-1]) + bytes([last]))
     return PickleBuffer(view)
 
 
