@@ -113,7 +113,10 @@ class Encoder:
     def _store_beside(
         self, first: bytes | Form, written: int, view: memoryview | Scattered
     ) -> Stored:
-        """Store a large buffer, beside a small pickle, or a form, of so many bytes."""
+        """Store a large buffer, beside a small pickle, or a form, of so many bytes.
+
+        If that fails, there is nothing to give back: it is all that the item has in the arena.
+        """
         nbytes = len(view)
         place = self._put([view], nbytes) or _copied([view], nbytes)
         if type(place) is not Ref:
@@ -175,7 +178,7 @@ class Encoder:
         arena = self._arena
         copies = arena is None or not (arena.lends or arena.allocations)  # all contents are copied
         together = count if nbytes < _TOGETHER_BYTES and copies else 1
-        each = max(1, together, -(-count // (ITEM_REFS - 1)))  # how many buffers share a block
+        sharing = max(1, together, -(-count // (ITEM_REFS - 1)))  # how many share a block
         first: Any = form
         refs: list[Ref] = []
         inside = 0  # bytes in the arena
@@ -186,8 +189,8 @@ class Encoder:
                     refs.append(first)
                     inside = written
             places = [first]
-            for run in [buffers[at : at + each] for at in range(0, count, each)]:
-                place = self._place_alone(run[0]) if each == 1 else self._place_together(run)
+            for run in [buffers[at : at + sharing] for at in range(0, count, sharing)]:
+                place = self._place_alone(run[0]) if sharing == 1 else self._place_together(run)
                 ref = place.place if type(place) is Group else place
                 if type(ref) is Ref:
                     refs.append(ref)

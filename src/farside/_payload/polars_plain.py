@@ -106,7 +106,7 @@ def _parts_of(
             shown.flags.writeable = False  # nor is one that is no copy: pickles of both are equal
             contents.append(PickleBuffer(shown))
             continue
-        # Some versions change what they convert. A single one may be the user's own series.
+        # Some versions change what they convert, and a single column may be the user's own series.
         own = column.clone() if len(columns) == 1 else column
         found = _contents(own.to_arrow(compat_level=level), abs(width))
         if found is None:
