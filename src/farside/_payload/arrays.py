@@ -111,7 +111,7 @@ def is_plain(dtype: Any) -> bool:
 
 def is_of_times(dtype: Any) -> bool:
     """Tell whether elements are dates or time spans, in native byte order, without metadata."""
-    return dtype.kind in "mM" and dtype.isnative and dtype.metadata is None
+    return dtype.kind in "mM" and dtype.isnative and not dtype.metadata
 
 
 class _Times:

@@ -42,7 +42,7 @@ def _reduce_plain(array: Any) -> Reduced:
     if flags.c_contiguous and array.size and is_plain(dtype):
         # The usual case. NumPy does the same, but pickles the dtype, which takes half of the time.
         return rebuild_plain, (PickleBuffer(array), dtype.str, array.shape)
-    if kind in "mM" and dtype.metadata is None:
+    if kind in "mM" and not dtype.metadata:
         return rebuild_view, (array.view("i8"), dtype.str)
     if kind == "V" and dtype.isbuiltin == OF_OTHERS and dtype.itemsize in {1, 2, 4, 8}:
         return rebuild_view, (in_order(array).view(f"u{dtype.itemsize}"), dtype)
