@@ -112,7 +112,7 @@ def _parts_of(
         if found is None:
             return None
         contents.append(found)
-    return [*names], pickled, len(columns[0]), contents, order
+    return [*names], order, pickled, len(columns[0]), contents
 
 
 def _contents(array: Any, width: int) -> tuple[int, list[PickleBuffer | None]] | None:
@@ -141,31 +141,19 @@ def _shown(buffer: Any, begin: int, bits: int) -> PickleBuffer:
     return PickleBuffer(view)
 
 
-def rebuild_frame(
-    names: list[str],
-    pickled: bytes,
-    rows: int,
-    contents: list[Any],
-    known: Sequence[tuple[int, bool]],
-) -> Any:
+def rebuild_frame(names: list[str], known: Sequence[tuple[int, bool]], *parts: Any) -> Any:
     import polars as pl  # both are the user's
     import pyarrow as pa
 
-    arrays = _arrays(pickled, rows, contents)
-    return with_order(pl.DataFrame(pa.RecordBatch.from_arrays(arrays, names)), known)
+    batch = pa.RecordBatch.from_arrays(_arrays(*parts), names)
+    return with_order(pl.DataFrame(batch), known)
 
 
-def rebuild_series(
-    names: list[str],
-    pickled: bytes,
-    rows: int,
-    contents: list[Any],
-    known: Sequence[tuple[int, bool]],
-) -> Any:
+def rebuild_series(names: list[str], known: Sequence[tuple[int, bool]], *parts: Any) -> Any:
     import polars as pl  # the user's
 
-    [array] = _arrays(pickled, rows, contents)
-    series = pl.Series(names[0], array)
+    [name], [array] = names, _arrays(*parts)
+    series = pl.Series(name, array)
     return series.set_sorted(descending=known[0][1]) if known else series
 
 
