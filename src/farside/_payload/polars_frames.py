@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from .handlers import struck
-from .polars_plain import order_of, parts, rebuild_frame, rebuild_series, with_order
+from .polars_plain import (
+    is_same,
+    order_of,
+    parts,
+    rebuild_frame,
+    rebuild_series,
+    series_with_order,
+    with_order,
+)
 from .reducers import Reduced, is_exactly, keep, reduce_by_default
 
 # Below, Python code of both libraries takes longer than reading a file does.
@@ -65,8 +73,7 @@ def rebuild_other_frame(table: Any, known: Sequence[tuple[int, bool]]) -> Any:
 def rebuild_other_series(name: str, array: Any, known: Sequence[tuple[int, bool]]) -> Any:
     import polars as pl  # the user's
 
-    series = pl.from_arrow(array).alias(name)
-    return series.set_sorted(descending=known[0][1]) if known else series
+    return series_with_order(pl.from_arrow(array).alias(name), known)
 
 
 def _to_arrow(of: Any, types: tuple[Any, ...]) -> Any:
@@ -78,15 +85,9 @@ def _to_arrow(of: Any, types: tuple[Any, ...]) -> Any:
     try:
         made = of.to_arrow(compat_level=polars.CompatLevel.newest())
         if known is None:
-            known = _comes_back(of.head(1), made.slice(0, 1), types)
+            known = is_same(polars.from_arrow(made.slice(0, 1)), of.head(1), types)
     except Exception as error:  # no pyarrow, or a type that Arrow lacks
         if struck(error):
             raise
         known = False
     return made if keep(_return, types, known) else None
-
-
-def _comes_back(of: Any, arrow: Any, types: tuple[Any, ...]) -> bool:
-    back = sys.modules["polars"].from_arrow(arrow)
-    found = (back.dtype,) if len(types) == 1 and not hasattr(back, "dtypes") else back.dtypes
-    return tuple(found) == types and bool(back.equals(of))

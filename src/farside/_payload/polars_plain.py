@@ -68,9 +68,7 @@ def _layout(of: Any, names: Sequence[str], rebuild: Any, types: tuple[Any, ...])
             layout = pickle.dumps(kinds, 5), [*map(_width, kinds, columns)], newest
             made = _parts_of(columns, names, *layout)
             if made is not None:
-                back = rebuild(*made)
-                found = [back.dtype] if rebuild is rebuild_series else back.dtypes
-                return layout if (*found,) == types and back.equals(row) else None
+                return layout if is_same(rebuild(*made), row, types) else None
         except Exception as error:  # no pyarrow, or an old one, or a type that Arrow lacks
             if struck(error):
                 raise
@@ -153,8 +151,7 @@ def rebuild_series(names: list[str], known: Sequence[tuple[int, bool]], *parts: 
     import polars as pl  # the user's
 
     [name], [array] = names, _arrays(*parts)
-    series = pl.Series(name, array)
-    return series.set_sorted(descending=known[0][1]) if known else series
+    return series_with_order(pl.Series(name, array), known)
 
 
 def _arrays(pickled: bytes, rows: int, contents: list[Any]) -> list[Any]:
@@ -179,6 +176,17 @@ def order_of(columns: Sequence[Any]) -> list[tuple[int, bool]]:
         if flags["SORTED_ASC"] or flags["SORTED_DESC"]:
             found.append((index, flags["SORTED_DESC"]))
     return found
+
+
+def is_same(back: Any, sent: Any, types: tuple[Any, ...]) -> bool:
+    """Tell whether a frame or series has come back as it was sent, with columns of these types."""
+    found = back.dtypes if hasattr(back, "dtypes") else [back.dtype]
+    return (*found,) == types and bool(back.equals(sent))
+
+
+def series_with_order(series: Any, known: Sequence[tuple[int, bool]]) -> Any:
+    """Tell Polars whether a series is sorted, and return it."""
+    return series.set_sorted(descending=known[0][1]) if known else series
 
 
 def with_order(frame: Any, known: Sequence[tuple[int, bool]]) -> Any:
